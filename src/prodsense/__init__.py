@@ -1,0 +1,1 @@
+"""prodsense: product analytics that a team can trust."""

@@ -1,0 +1,1 @@
+"""Contracts: what tables, events and declarations must look like."""

@@ -1,0 +1,251 @@
+"""The project's words: one frozen declaration for each kind of artefact (docs/concepts.md).
+
+Declarations hold no logic: what they mean is decided by the layer that runs them
+(metrics compile `Metric`, build runs `Model`, and so on). All names are unique in their pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Better = Literal["up", "down", "none"]
+Grain = Literal["day", "week", "month", "quarter", "year", "all"]
+ParamType = Literal["integer", "number", "text", "date", "timestamp", "boolean"]
+
+#: Sentinel of a parameter that has to be given.
+REQUIRED: Any = "<required>"
+
+
+@dataclass(frozen=True)
+class Param:
+    """A named, typed parameter of a query, policy, analysis or detector."""
+
+    name: str
+    type: ParamType = "text"
+    default: Any = REQUIRED
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number with a unit, a better-direction, a source and a definition.
+
+    Exactly one form applies:
+
+    * aggregate: `source` and `sql`, an aggregate expression over the source's columns; `where`
+      restricts the rows that count;
+    * derived: no `source`; `sql` is an expression over the names of other metrics, each of which is
+      aggregated apart at its own source and meets the others on period and slices.
+
+    Modifiers of an aggregate: `rolling` (trailing days, for ``count(distinct x)``), `per` (the value
+    is defined per day, week or month; coarser grains give the mean over those inside), `last`
+    (semi-additive: the value of the period's last day with data), `matures` (days that must pass
+    after a row's time before it counts; rows younger than that at `as_of` are left out and the
+    period is marked incomplete), `share_of` (slices as a share of the total over that dimension list,
+    empty tuple for the grand total).
+    """
+
+    name: str
+    says: str
+    unit: str
+    better: Better
+    sql: str
+    source: str = ""
+    where: str = ""
+    time: str = ""
+    by: tuple[str, ...] = ()
+    rolling: int = 0
+    per: Literal["", "day", "week", "month"] = ""
+    last: bool = False
+    matures: int = 0
+    share_of: tuple[str, ...] | None = None
+    grain: Grain = "all"
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """Something to slice by.
+
+    `at` maps a table, view or model to the SQL expression over its columns. A metric's source
+    uses the nearest home that many-to-one joins reach, itself first. The key ``"*"`` stands for
+    every source with a time; there ``time`` names the row's moment.
+    """
+
+    name: str
+    says: str
+    at: Mapping[str, str]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A named, parameterised SELECT; `sql` may be left to `queries/<name>.sql`."""
+
+    name: str
+    says: str
+    sql: str = ""
+    params: tuple[Param, ...] = ()
+    as_of: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A derived table or view: one SELECT with a header (see `packs`)."""
+
+    name: str
+    says: str
+    sql: str
+    kind: Literal["table", "view"] = "table"
+    key: tuple[str, ...] = ()
+    partition: str = ""
+    time: str = ""
+    late_days: int = 0
+    spread_days: int = 0
+    references: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A named run of a method: `run(warehouse, **params)` returns rows and named extras."""
+
+    name: str
+    says: str
+    run: Callable[..., Any]
+    params: tuple[Param, ...] = ()
+    kind: Literal["analysis", "algorithm", "function"] = "analysis"
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A named rule over a metric or a table that yields findings; `sql` selects them."""
+
+    name: str
+    says: str
+    sql: str = ""
+    run: Callable[..., Any] | None = None
+    params: tuple[Param, ...] = ()
+    severity: Literal["info", "warning", "critical"] = "warning"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named design: unit, arms, primary metrics, guardrails and their margins."""
+
+    name: str
+    says: str
+    unit: str
+    arms: tuple[str, ...]
+    primary: tuple[str, ...]
+    guardrails: Mapping[str, float] = field(default_factory=dict)
+    design: str = "randomised"
+    plan: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A rule that must hold; `sql` selects its violations (no row: it holds).
+
+    `sql` may be left to `policies/<name>.sql`. `check(warehouse, **params)`, for what SQL cannot see,
+    returns an iterable of violations as dicts with at least the key ``violation``.
+    """
+
+    name: str
+    says: str
+    sql: str = ""
+    check: Callable[..., Any] | None = None
+    params: tuple[Param, ...] = ()
+    as_of: str = ""
+    level: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A named set of models with freshness and lateness; `run(warehouse)` for what is not a build."""
+
+    name: str
+    says: str
+    models: tuple[str, ...] = ()
+    fresh_hours: float = 24.0
+    late_days: int = 0
+    run: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A named picture of a metric or a query.
+
+    `form` is one of line, bar, area, heatmap, histogram, funnel, table, number.
+    """
+
+    name: str
+    says: str
+    metrics: tuple[str, ...] = ()
+    query: str = ""
+    form: str = "line"
+    by: tuple[str, ...] = ()
+    grain: Grain = "day"
+    compare: str = ""
+    x: str = ""
+    y: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    question: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled group of a dashboard: headline metrics and charts (a declared name or a Chart)."""
+
+    title: str
+    metrics: tuple[str, ...] = ()
+    charts: tuple[str | Chart, ...] = ()
+    policies: tuple[str, ...] = ()
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A page of sections for a role, with the dimensions that filter it."""
+
+    name: str
+    says: str
+    sections: tuple[Section, ...]
+    role: str = "analyst"
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a team asks, in our own words, and which artefacts answer it."""
+
+    id: str
+    ask: str
+    answers: tuple[str, ...]
+    headline: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an event: its type in SQL, whether it must be there, what it means."""
+
+    name: str
+    type: str
+    required: bool = False
+    says: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A contracted event: name, version, fields. A higher version may only add optional fields."""
+
+    name: str
+    says: str
+    fields: tuple[Field, ...]
+    version: int = 1

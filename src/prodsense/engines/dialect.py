@@ -1,0 +1,210 @@
+"""The one place where SQL engines differ.
+
+Sources are written in a subset of DuckDB's dialect (docs/sql.md) plus the macros below, which look
+like plain function calls. `render` expands the macros for an engine and lets SQLGlot write the rest.
+What SQLGlot cannot say in the target raises; it is never dropped silently.
+
+SQLGlot is a renderer, not a type checker: differences that depend on types (timestamp arithmetic,
+averages of decimals, integer division) must go through a macro.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from prodsense.errors import SqlError
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+#: Dialects that every text of the project must render to.
+DIALECTS = ("duckdb", "spark", "postgres")
+
+#: macro → (number of arguments, template by dialect; "*" for all that are not named).
+#: In a template ``{0}`` is the first argument's SQL in that dialect.
+MACROS: dict[str, tuple[int, dict[str, str]]] = {
+    "seconds_between": (2, {
+        "duckdb": "(CAST(EPOCH_US(CAST({1} AS TIMESTAMP)) - EPOCH_US(CAST({0} AS TIMESTAMP)) AS DOUBLE) / 1000000)",
+        "spark": "((UNIX_MICROS(CAST({1} AS TIMESTAMP)) - UNIX_MICROS(CAST({0} AS TIMESTAMP))) / 1000000D)",
+        "postgres": "CAST(EXTRACT(EPOCH FROM (CAST({1} AS TIMESTAMP) - CAST({0} AS TIMESTAMP))) AS DOUBLE PRECISION)",
+    }),
+    "minutes_between": (2, {
+        "duckdb": "(CAST(EPOCH_US(CAST({1} AS TIMESTAMP)) - EPOCH_US(CAST({0} AS TIMESTAMP)) AS DOUBLE) / 60000000)",
+        "spark": "((UNIX_MICROS(CAST({1} AS TIMESTAMP)) - UNIX_MICROS(CAST({0} AS TIMESTAMP))) / 60000000D)",
+        "postgres":
+            "(CAST(EXTRACT(EPOCH FROM (CAST({1} AS TIMESTAMP) - CAST({0} AS TIMESTAMP))) AS DOUBLE PRECISION) / 60)",
+    }),
+    "hours_between": (2, {
+        "duckdb": "(CAST(EPOCH_US(CAST({1} AS TIMESTAMP)) - EPOCH_US(CAST({0} AS TIMESTAMP)) AS DOUBLE) / 3600000000)",
+        "spark": "((UNIX_MICROS(CAST({1} AS TIMESTAMP)) - UNIX_MICROS(CAST({0} AS TIMESTAMP))) / 3600000000D)",
+        "postgres":
+            "(CAST(EXTRACT(EPOCH FROM (CAST({1} AS TIMESTAMP) - CAST({0} AS TIMESTAMP))) AS DOUBLE PRECISION) / 3600)",
+    }),
+    "days_between": (2, {
+        "duckdb": "CAST(DATE_DIFF('DAY', CAST({0} AS DATE), CAST({1} AS DATE)) AS BIGINT)",
+        "spark": "CAST(DATEDIFF(CAST({1} AS DATE), CAST({0} AS DATE)) AS BIGINT)",
+        "postgres": "CAST(CAST({1} AS DATE) - CAST({0} AS DATE) AS BIGINT)",
+    }),
+    "add_days": (2, {
+        "duckdb": "(CAST({0} AS DATE) + CAST({1} AS INT))",
+        "spark": "DATE_ADD(CAST({0} AS DATE), CAST({1} AS INT))",
+        "postgres": "(CAST({0} AS DATE) + CAST({1} AS INT))",
+    }),
+    "add_minutes": (2, {
+        "duckdb": "(CAST({0} AS TIMESTAMP) + TO_MICROSECONDS(CAST({1} * 60000000 AS BIGINT)))",
+        "spark":
+            "TIMESTAMP_MICROS(UNIX_MICROS(CAST({0} AS TIMESTAMP)) + CAST({1} * 60000000 AS BIGINT))",
+        "postgres": "(CAST({0} AS TIMESTAMP) + {1} * INTERVAL '1 minute')",
+    }),
+    "ratio": (2, {
+        "*": "(CAST({0} AS DOUBLE) / NULLIF(CAST({1} AS DOUBLE), 0))",
+        "postgres": "(CAST({0} AS DOUBLE PRECISION) / NULLIF(CAST({1} AS DOUBLE PRECISION), 0))",
+    }),
+    "mean": (1, {"*": "AVG(CAST({0} AS DOUBLE))", "postgres": "AVG(CAST({0} AS DOUBLE PRECISION))"}),
+    # A CASE rather than a cast: engines disagree on casts of booleans.
+    "share": (1, {
+        "*": "AVG(CASE WHEN {0} THEN CAST(1 AS DOUBLE) WHEN NOT ({0}) THEN CAST(0 AS DOUBLE) END)",
+        "postgres": "AVG(CASE WHEN {0} THEN CAST(1 AS DOUBLE PRECISION)"
+                    " WHEN NOT ({0}) THEN CAST(0 AS DOUBLE PRECISION) END)",
+    }),
+    "quantile": (2, {
+        "duckdb": "QUANTILE_CONT(CAST({0} AS DOUBLE), {1})",
+        "spark": "PERCENTILE(CAST({0} AS DOUBLE), {1})",
+        "postgres": "PERCENTILE_CONT({1}) WITHIN GROUP (ORDER BY CAST({0} AS DOUBLE PRECISION))",
+    }),
+    "hour_of": (1, {
+        "*": "CAST(EXTRACT(HOUR FROM CAST({0} AS TIMESTAMP)) AS INT)",
+    }),
+    "iso_weekday": (1, {
+        "duckdb": "CAST(ISODOW(CAST({0} AS DATE)) AS INT)",
+        "spark": "(WEEKDAY(CAST({0} AS DATE)) + 1)",
+        "postgres": "CAST(EXTRACT(ISODOW FROM CAST({0} AS DATE)) AS INT)",
+    }),
+    "date_of": (1, {"*": "CAST({0} AS DATE)"}),
+    "period_start": (2, {"*": "CAST(DATE_TRUNC({1}, CAST({0} AS TIMESTAMP)) AS DATE)"}),
+    "text_of": (1, {"*": "CAST({0} AS STRING)", "duckdb": "CAST({0} AS VARCHAR)", "postgres": "CAST({0} AS TEXT)"}),
+    "local_time": (2, {
+        "duckdb": "(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE {1})",
+        "spark": "FROM_UTC_TIMESTAMP(CAST({0} AS TIMESTAMP), {1})",
+        "postgres": "(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE {1})",
+    }),
+    # Rows, not a value: one day each, both ends inside; only as the sole item of a SELECT.
+    "day_list": (2, {
+        "duckdb": "UNNEST(RANGE(CAST({0} AS DATE), CAST({1} AS DATE) + 1, INTERVAL 1 DAY))",
+        "spark": "EXPLODE(SEQUENCE(CAST({0} AS DATE), CAST({1} AS DATE), INTERVAL 1 DAY))",
+        "postgres": "GENERATE_SERIES(CAST({0} AS DATE), CAST({1} AS DATE), INTERVAL '1 day')",
+    }),
+}
+
+
+@lru_cache(maxsize=2048)
+def _parse(sql: str, origin: str) -> exp.Expression:
+    from sqlglot import exp, parse
+    from sqlglot.errors import ParseError, TokenError
+
+    try:
+        statements = [s for s in parse(sql, read="duckdb") if s is not None and not isinstance(s, exp.Semicolon)]
+    except ParseError as error:
+        first = error.errors[0] if error.errors else {}
+        raise SqlError(
+            f"{origin}:{first.get('line', '?')}: {first.get('description', error)} near {first.get('highlight')!r}"
+        ) from None
+    except TokenError as error:
+        raise SqlError(f"{origin}: {error}") from None
+    if len(statements) != 1:
+        raise SqlError(f"{origin}: expected one statement, found {len(statements)}")
+    return statements[0]
+
+
+def parse(sql: str, origin: str = "sql") -> exp.Expression:
+    """Parse one statement or expression; a fresh copy that the caller may change.
+
+    Raises SqlError naming `origin` (a file, or what the text is for) and the line.
+    """
+    return _parse(sql, origin).copy()
+
+
+def render(sql: str | exp.Expression, dialect: str = "duckdb", *, pretty: bool = False) -> str:
+    """Write a text of the source dialect in an engine's dialect, macros expanded.
+
+    Parameters ``:name`` come out in the engine's own form (``$name`` on DuckDB).
+    Raises SqlError when the text does not parse or the target cannot say it.
+    """
+    if isinstance(sql, str):
+        return _render_text(sql, dialect, pretty)
+    return _render_tree(sql, dialect, pretty)
+
+
+@lru_cache(maxsize=2048)
+def _render_text(sql: str, dialect: str, pretty: bool) -> str:
+    return _render_tree(parse(sql), dialect, pretty)
+
+
+def _render_tree(tree: exp.Expression, dialect: str, pretty: bool) -> str:
+    from sqlglot import ErrorLevel
+    from sqlglot.errors import UnsupportedError
+
+    try:
+        return expand_macros(tree, dialect).sql(
+            dialect, pretty=pretty, unsupported_level=ErrorLevel.RAISE, comments=False
+        )
+    except UnsupportedError as error:
+        raise SqlError(f"cannot be written for {dialect}: {error}") from None
+
+
+def macro_name(node: exp.Expression) -> str | None:
+    """The macro that `node` calls, if any."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Anonymous):
+        name = node.name.lower()
+    elif isinstance(node, exp.Quantile):
+        name = "quantile"
+    else:
+        return None
+    return name if name in MACROS else None
+
+
+def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
+    """Return a copy of `tree` in which each macro is written out for `dialect`."""
+    from sqlglot import exp, parse_one
+
+    def arguments(node: exp.Expression) -> list[exp.Expression]:
+        if isinstance(node, exp.Quantile):
+            return [node.this, node.args["quantile"]]
+        return list(node.expressions)
+
+    def expand(node: exp.Expression) -> exp.Expression:
+        name = macro_name(node)
+        if name is None:
+            return node
+        count, templates = MACROS[name]
+        given = arguments(node)
+        if len(given) != count:
+            raise SqlError(f"{name}() takes {count} argument{'s' * (count > 1)}, not {len(given)}: {node.sql('duckdb')}")
+        # Arguments stand as unlikely column names while the template is read in the target's dialect,
+        # then the trees themselves are put in their place.
+        # Literals are written straight in: DATE_TRUNC and friends read theirs while parsing.
+        names = [a.sql(dialect) if isinstance(a, exp.Literal) else f"__arg{i}__" for i, a in enumerate(given)]
+        template = templates.get(dialect, templates.get("*", ""))
+        if not template:
+            raise SqlError(f"{name}() has no form for {dialect}")
+        written = parse_one(template.format(*names), read=dialect)
+        inner = [expand_node(argument) for argument in given]
+
+        def fill(part: exp.Expression) -> exp.Expression:
+            if isinstance(part, exp.Column) and part.name in names:
+                argument = inner[names.index(part.name)].copy()
+                if isinstance(argument, exp.Binary | exp.Not | exp.Between | exp.In | exp.Is):
+                    return exp.Paren(this=argument)
+                return argument
+            return part
+
+        return written.transform(fill)
+
+    def expand_node(node: exp.Expression) -> exp.Expression:
+        return node.transform(expand)
+
+    copy = tree.copy()
+    return copy.transform(expand)
