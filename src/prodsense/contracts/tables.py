@@ -221,14 +221,16 @@ def _column(
         elif isinstance(kind, exp.NotNullColumnConstraint):
             nullable = bool(kind.args.get("allow_null"))
         elif isinstance(kind, exp.DefaultColumnConstraint):
-            default = kind.this.sql("duckdb")
+            default = kind.this.sql("duckdb", comments=False)
         elif isinstance(kind, exp.CheckColumnConstraint):
             checks.append(_check(kind.this))
         elif isinstance(kind, exp.Reference):
             reference = _reference(kind, (name,), pack)
         else:
             raise ContractError(f"{name}: cannot read constraint {constraint.sql('duckdb')!r}")
-    says = " ".join(c.strip() for c in part.comments or [])
+    # Behind a table's last column, which no comma ends, the comment hangs on the innermost node.
+    comments = part.comments or [c for node in part.walk() for c in node.comments or []]
+    says = " ".join(c.strip() for c in comments)
     unit = ""
     if found := _UNIT.search(says):
         unit, says = found.group(1), says[: found.start()]
@@ -248,7 +250,7 @@ def _check(condition: exp.Expression) -> Check:
     from sqlglot import exp
 
     columns = tuple(dict.fromkeys(c.name.lower() for c in condition.find_all(exp.Column)))
-    return Check(condition.sql("duckdb"), columns)
+    return Check(condition.sql("duckdb", comments=False), columns)
 
 
 def _reference(node: exp.Expression, columns: tuple[str, ...], pack: str) -> Reference:
