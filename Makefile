@@ -51,7 +51,8 @@ lock: $(VENV)/.dev  ## refresh requirements/*.lock within the bounds of pyprojec
 	@$(COMPILE) --upgrade --group build --group dev --extra postgres -c requirements/runtime.lock \
 		-o requirements/dev.lock
 	@$(COMPILE) --upgrade --resolution lowest-direct --no-annotate -o .lowest.txt
-	@$(COMPILE) --upgrade --group build --group dev --extra postgres -c .lowest.txt -o requirements/lowest.lock
+	@$(COMPILE) --upgrade --no-annotate --group build --group dev --extra postgres -c .lowest.txt \
+		-o requirements/lowest.lock
 	@rm -f .lowest.txt
 
 clean:  ## remove the environments and everything that is made anew
