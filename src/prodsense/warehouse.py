@@ -1,0 +1,428 @@
+"""The warehouse: what users hold. Each method is one verb of the command line, with the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prodsense.errors import NotBuiltError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from prodsense.build import BuildReport
+    from prodsense.build.lineage import Lineage
+    from prodsense.contracts.tables import Table
+    from prodsense.contracts.vocabulary import Metric, Model
+    from prodsense.engines.base import Engine
+    from prodsense.ingest import LoadReport
+    from prodsense.metrics.checks import PolicyResult
+    from prodsense.metrics.result import Result, Rows
+    from prodsense.metrics.scope import Scope
+    from prodsense.packs.pack import Pack
+
+    Names = str | Sequence[str]
+    Moment = str | date | datetime | None
+
+#: Kinds of artefact that a name may stand for, in the order they are looked up.
+_READABLE = ("tables", "models")
+
+
+def open(url: str | Path = "prodsense.duckdb", *, read_only: bool = False) -> Warehouse:  # noqa: A001
+    """Open a warehouse: a path (created when absent), ``:memory:`` or ``engine://location``.
+
+    Raises LockedError when another process owns the file.
+    """
+    from prodsense.engines import open_engine
+
+    return Warehouse(open_engine(url, read_only=read_only))
+
+
+class Warehouse:
+    """An engine with the packs' definitions on top.
+
+    Names are ``pack.name``; the pack may be left out where the name is unique. Use it as a context
+    manager, or call `close`, to release the file.
+    """
+
+    def __init__(self, engine: Engine, notify: Callable[[str], None] | None = None):
+        self.engine = engine
+        #: Called with a line for things a user should know but that are no result (stale models).
+        self.notify = notify or (lambda line: None)
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.engine.location!r}, engine={self.engine.name!r})"
+
+    def close(self) -> None:
+        """Release the warehouse file."""
+        self.engine.close()
+
+    # -- packs and names ---------------------------------------------------------------------------
+
+    @property
+    def packs(self) -> tuple[str, ...]:
+        """Names of the packs that have tables in this warehouse."""
+        from prodsense.packs import pack_names
+
+        schemas = {name.split(".")[0] for name in self.engine.relations()}
+        return tuple(name for name in pack_names() if name in schemas)
+
+    def pack(self, name: str) -> Pack:
+        """The pack called `name`."""
+        from prodsense.packs import load_pack
+
+        return load_pack(name)
+
+    def find(self, kind: str, name: str) -> tuple[Pack, Any]:
+        """The artefact of `kind` (a part of Pack, such as ``metrics``) called `name`, with its pack.
+
+        A bare name is looked up in the packs of this warehouse first, then in all; it must be unique.
+        """
+        from prodsense.packs import load_pack, pack_names
+        from prodsense.packs.pack import unknown
+
+        singular = {"analyses": "analysis", "policies": "policy", "queries": "query"}.get(kind, kind.rstrip("s"))
+        pack_name, dot, bare = name.rpartition(".")
+        if dot and pack_name in pack_names():
+            pack = load_pack(pack_name)
+            if bare in getattr(pack, kind):
+                return pack, getattr(pack, kind)[bare]
+            raise unknown(singular, name, [f"{pack_name}.{known}" for known in getattr(pack, kind)])
+        if dot and kind != "questions":
+            load_pack(pack_name)  # raises with the packs that exist
+        here = self.packs
+        for group in (here, tuple(p for p in pack_names() if p not in here)):
+            found = [pack for pack in map(load_pack, group) if name in getattr(pack, kind)]
+            if len(found) > 1:
+                choices = ", ".join(f"{pack.name}.{name}" for pack in found)
+                raise UsageError(f"{singular} {name} is in several packs; say which: {choices}")
+            if found:
+                return found[0], getattr(found[0], kind)[name]
+        raise unknown(singular, name, [known for p in pack_names() for known in getattr(load_pack(p), kind)])
+
+    def catalog(
+        self, pack: str | None = None, kind: str | None = None, search: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Entries of everything declared: pack, kind, name, says, unit, params, questions."""
+        return catalog(pack, kind, search)
+
+    def scope(self, pack: str) -> Scope:
+        """What metrics of a pack can see: its tables, models, dimensions and metrics."""
+        from prodsense.metrics.scope import pack_scope
+
+        return pack_scope(self.pack(pack))
+
+    # -- data in -----------------------------------------------------------------------------------
+
+    def ingest(
+        self, source: Any, table: str | None = None, pack: str | None = None, progress: Any = None
+    ) -> LoadReport:
+        """Load files, frames, Arrow data or a database table into contracted tables.
+
+        `source` is a path, glob, folder, URL, frame, or a mapping of table name to such a source.
+        Every row read ends accepted, duplicate or quarantined; the report says how many of each.
+        """
+        from prodsense.ingest import ingest
+
+        packs = self._packs_for(table, pack)
+        tables = {t.relation: t for p in packs for t in p.tables.values()}
+        return ingest(self.engine, tables, source, table=table, progress=progress)
+
+    def _packs_for(self, table: str | None, pack: str | None) -> list[Pack]:
+        from prodsense.packs import load_pack, pack_names
+
+        if table and "." in table:
+            return [load_pack(table.split(".")[0])]
+        if pack:
+            return [load_pack(pack)]
+        return [load_pack(name) for name in (self.packs or pack_names())]
+
+    # -- build -------------------------------------------------------------------------------------
+
+    def _definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], dict[str, Table]]:
+        loaded = [self.pack(name) for name in packs]
+        models = {f"{p.name}.{m.name}": m for p in loaded for m in p.models.values()}
+        tables = {t.relation: t for p in loaded for t in p.tables.values()}
+        return models, tables
+
+    def build(
+        self,
+        pack: str | None = None,
+        since: Moment = None,
+        until: Moment = None,
+        *,
+        full: bool = False,
+        only: Sequence[str] | None = None,
+        progress: Any = None,
+    ) -> BuildReport:
+        """Bring the models up to date: only partitions touched since the last build, or all with `full`."""
+        from prodsense.build import build
+        from prodsense.ingest import ensure_tables
+
+        models, tables = self._definitions([pack] if pack else self.packs)
+        ensure_tables(self.engine, tables)
+        return build(
+            self.engine, models, tables, since=_day(since), until=_day(until), full=full, only=only, progress=progress
+        )
+
+    def restate(self, model: str, since: Moment, until: Moment, progress: Any = None) -> BuildReport:
+        """Recompute the partitions of `model` in [since, until), and what depends on them."""
+        from prodsense.build import restate
+
+        pack, found = self.find("models", model)
+        models, tables = self._definitions([pack.name])
+        return restate(
+            self.engine, models, tables, f"{pack.name}.{found.name}", since=_day(since), until=_day(until),
+            progress=progress,
+        )
+
+    def ready(self, pack: str, relations: Iterable[str] | None = None) -> None:
+        """Make sure the pack's models are there: build those never built, and say when others are stale."""
+        from prodsense.build import status
+
+        models, tables = self._definitions([pack])
+        states = status(self.engine, models, tables)
+        wanted = set(relations) if relations is not None else set(models)
+        missing = [name for name, state in states.items() if state.never_built and name in wanted]
+        if missing:
+            if self.engine.read_only:
+                raise NotBuiltError(f"{missing[0]} is not built; run: prodsense build --pack {pack}")
+            self.notify(f"building {', '.join(missing)} first")
+            self.build(pack, only=missing)
+        stale = [name for name, state in states.items() if state.stale and name in wanted]
+        if stale:
+            self.notify(
+                f"{', '.join(stale)}: new data since the last build, not in these numbers; run: prodsense build"
+            )
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def metric(
+        self,
+        *names: str,
+        by: Names = (),
+        grain: str | None = None,
+        since: Moment = None,
+        until: Moment = None,
+        where: str | None = None,
+        compare: str | None = None,
+        as_of: Moment = None,
+        tz: str = "UTC",
+    ) -> Result:
+        """Values of one or more metrics of a pack, by slices and period.
+
+        `since` is inside, `until` outside. The default grain is the metric's own (mostly ``all``).
+        Raises UsageError for a slice that would fan out, naming those that do not.
+        """
+        from prodsense.metrics import Request, run
+
+        found = [self.find("metrics", name) for name in names]
+        if not found:
+            raise UsageError("name at least one metric; see: prodsense catalog --kind metric")
+        pack = found[0][0]
+        for other, metric in found:
+            if other is not pack:
+                raise UsageError(f"{metric.name} is of pack {other.name}, not {pack.name}; ask them one by one")
+        scope = self.scope(pack.name)
+        dimensions = tuple(d.removeprefix(f"{pack.name}.") for d in _names(by))
+        request = Request(
+            metrics=tuple(m.name for _, m in found),
+            by=dimensions,
+            grain=grain or found[0][1].grain,
+            since=since,
+            until=until,
+            where=where,
+            compare=compare,
+            as_of=as_of,
+            tz=tz,
+        )
+        self.ready(pack.name, scope.needs(request))
+        return run(self.engine, request, scope)
+
+    def query(self, name: str, **params: Any) -> Rows:
+        """Rows of a named query."""
+        from prodsense.metrics.queries import run_query
+
+        pack, query = self.find("queries", name)
+        self.ready(pack.name, self._reads(pack, query.sql))
+        return run_query(self.engine, query, params, self.scope(pack.name))
+
+    def _reads(self, pack: Pack, sql: str) -> set[str]:
+        """The models that a text reads, directly or through others."""
+        from prodsense.contracts.sql import parse, sources
+
+        models = {f"{pack.name}.{m.name}": m for m in pack.models.values()}
+        found: set[str] = set()
+        waiting = sources(parse(sql), pack.name) & set(models)
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            waiting |= (sources(parse(models[name].sql), pack.name) & set(models)) - found
+        return found
+
+    def analyze(self, name: str, **params: Any) -> Rows:
+        """Rows (and named extras) of a named analysis."""
+        from prodsense.metrics.queries import coerce_params
+        from prodsense.metrics.result import Rows
+
+        pack, analysis = self.find("analyses", name)
+        given = coerce_params(analysis.params, params, f"{pack.name}.{analysis.name}")
+        answer = analysis.run(self, **given)
+        if isinstance(answer, Rows):
+            return answer
+        extras = {key: value for key, value in answer.items() if key != "rows"}
+        return Rows.from_rows(answer["rows"], title=analysis.name, extras=extras)
+
+    def policies(self, *names: str, pack: str | None = None, **params: Any) -> list[PolicyResult]:
+        """Check policies: all of the warehouse's packs, or the named ones. Violations come with each result."""
+        from prodsense.metrics.checks import check_policy
+
+        if names:
+            found = [self.find("policies", name) for name in names]
+        else:
+            found = [
+                (self.pack(p), policy) for p in ([pack] if pack else self.packs)
+                for policy in self.pack(p).policies.values()
+            ]
+        known = {param.name for _, policy in found for param in policy.params} | {"as_of"}
+        for name in params:
+            if name not in known:
+                raise UsageError(f"no such parameter: {name}.{did_you_mean(name, known)}")
+        results = []
+        for owner, policy in found:
+            if policy.sql:
+                self.ready(owner.name, self._reads(owner, policy.sql))
+            own = {p.name for p in policy.params} | ({"as_of"} if policy.as_of else set())
+            given = {k: v for k, v in params.items() if k in own}
+            results.append(check_policy(self, policy, given, self.scope(owner.name)))
+        return results
+
+    def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
+        """Rows of any table, view or model, as they are stored."""
+        from prodsense.metrics.queries import show
+
+        relation = self.relation(name)
+        return show(self.engine, relation, limit, where)
+
+    def relation(self, name: str) -> str:
+        """The full name of an existing table, view or model."""
+        existing = self.engine.relations()
+        if name in existing:
+            return name
+        matches = [r for r in existing if r.split(".")[-1] == name]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise UsageError(f"{name} is in several packs; say which: {', '.join(sorted(matches))}")
+        for kind in _READABLE:
+            try:
+                pack, found = self.find(kind, name)
+            except UsageError:
+                continue
+            if kind == "models" and not self.engine.read_only:
+                self.ready(pack.name, {f"{pack.name}.{found.name}"})
+                return f"{pack.name}.{found.name}"
+            what = "is not built; run: prodsense build" if kind == "models" else "is empty; run: prodsense ingest"
+            raise NotBuiltError(f"{pack.name}.{found.name} {what} --pack {pack.name}")
+        known = set(existing) | {r.split(".")[-1] for r in existing}
+        raise UsageError(f"no table, view or model named {name}.{did_you_mean(name, known)}")
+
+    def lineage(self, name: str) -> Lineage:
+        """Where the columns of a model, or the value of a metric, come from."""
+        from prodsense.build.lineage import lineage, metric_lineage
+
+        try:
+            pack, model = self.find("models", name)
+        except UsageError:
+            pack, metric = self.find("metrics", name)
+            models, tables = self._definitions([pack.name])
+            return metric_lineage(metric, pack.metrics, models, tables, pack.name)
+        models, tables = self._definitions([pack.name])
+        return lineage(f"{pack.name}.{model.name}", models, tables)
+
+    # -- pages -------------------------------------------------------------------------------------
+
+    def dashboard(self, name: str, **filters: Any) -> Any:
+        """A declared dashboard as a page: `.save(path)` writes HTML or PNG."""
+        from prodsense.charts.dashboards import dashboard_page
+
+        pack, dashboard = self.find("dashboards", name)
+        return dashboard_page(dashboard, _Fetch(self, pack, filters), pack.charts)
+
+    def answer(self, question: str, **filters: Any) -> Any:
+        """The answer to a question: its headline numbers, tables and pictures, as a page that also prints."""
+        from prodsense.charts.dashboards import answer_page
+
+        pack, found = self.find("questions", question)
+        return answer_page(found, _Fetch(self, pack, filters), pack)
+
+    def doctor(self) -> list[Any]:
+        """Check the installation, the packs' definitions and the warehouse's state; findings, worst first."""
+        from prodsense.doctor import examine
+
+        return examine(self)
+
+
+class _Fetch:
+    """What a page needs from a warehouse, bound to a pack."""
+
+    def __init__(self, warehouse: Warehouse, pack: Pack, filters: Mapping[str, Any]):
+        self.warehouse = warehouse
+        self.pack = pack
+        self.filters = dict(filters)
+
+    def metric(self, names: Sequence[str], **request: Any) -> Result:
+        return self.warehouse.metric(*(f"{self.pack.name}.{n}" for n in names), **{**self.filters, **request})
+
+    def query(self, name: str, params: Mapping[str, Any] | None = None) -> Rows:
+        return self.warehouse.query(f"{self.pack.name}.{name}", **dict(params or {}))
+
+    def policy(self, name: str) -> PolicyResult:
+        return self.warehouse.policies(f"{self.pack.name}.{name}")[0]
+
+    def metric_definition(self, name: str) -> Metric:
+        return self.pack.metrics[name]
+
+
+def catalog(pack: str | None = None, kind: str | None = None, search: str | None = None) -> list[dict[str, Any]]:
+    """Entries of everything declared in one pack or all; needs no warehouse."""
+    from prodsense.packs import load_pack, pack_names
+
+    entries = [e for name in ([pack] if pack else pack_names()) for e in load_pack(name).catalogue()]
+    if kind:
+        kinds = {entry["kind"] for entry in entries}
+        if kind not in kinds:
+            raise UsageError(f"no artefacts of kind {kind}.{did_you_mean(kind, kinds)} Known: {', '.join(sorted(kinds))}")
+        entries = [entry for entry in entries if entry["kind"] == kind]
+    if search:
+        words = search.lower().split()
+        entries = [e for e in entries if all(w in f"{e['name']} {e['says']}".lower() for w in words)]
+    return entries
+
+
+def _names(names: Names) -> tuple[str, ...]:
+    if isinstance(names, str):
+        return tuple(part.strip() for part in names.split(",") if part.strip())
+    return tuple(names)
+
+
+def _day(moment: Moment) -> date | None:
+    """The day of a moment given as text, date or datetime."""
+    if moment is None or isinstance(moment, date) and not isinstance(moment, datetime):
+        return moment
+    if isinstance(moment, datetime):
+        return moment.date()
+    try:
+        return date.fromisoformat(moment[:10])
+    except ValueError:
+        raise UsageError(f"{moment!r} is no day; write it like 2024-01-31") from None
