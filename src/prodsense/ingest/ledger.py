@@ -74,10 +74,7 @@ def next_seq(engine: Engine) -> int:
     """The next number for a load, ledger entry or build; call it inside the transaction that uses it."""
     ensure_system_tables(engine)
     value = current_seq(engine) + 1
-    if value == 1:
-        engine.execute(f"INSERT INTO {COUNTER} VALUES (1)")
-    else:
-        engine.execute(f"UPDATE {COUNTER} SET value = :value", {"value": value})
+    engine.replace(COUNTER, "SELECT CAST(:value AS BIGINT) AS value", {"value": value})
     return value
 
 
