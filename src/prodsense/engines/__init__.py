@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: URL scheme → (module, class). A new engine is one file here and a line in this registry.
 REGISTRY = {
     "duckdb": ("prodsense.engines.duckdb", "DuckDBEngine"),
+    "spark": ("prodsense.engines.spark", "SparkEngine"),
 }
 
 

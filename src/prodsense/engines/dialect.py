@@ -182,7 +182,7 @@ def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
         count, templates = MACROS[name]
         given = arguments(node)
         if len(given) != count:
-            raise SqlError(f"{name}() takes {count} argument{'s' * (count > 1)}, not {len(given)}: {node.sql('duckdb')}")
+            raise SqlError(f"{name}() takes {count} argument(s), not {len(given)}: {node.sql('duckdb')}")
         # Arguments stand as unlikely column names while the template is read in the target's dialect,
         # then the trees themselves are put in their place.
         # Literals are written straight in: DATE_TRUNC and friends read theirs while parsing.

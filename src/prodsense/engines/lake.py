@@ -1,0 +1,122 @@
+"""A lake: tables as folders of Parquet, and one manifest that names the folders of the current snapshot.
+
+Writers put new folders beside the old ones and publish them by renaming the manifest, so that a
+transaction over any number of tables becomes visible at once, and a killed writer leaves the old
+snapshot. Folders that no snapshot names are swept when the next writer opens the lake.
+
+Layout: ``manifest.json``, ``owner.lock``, ``data/<schema>/<table>/<version>[/<partition>=<value>]/*.parquet``.
+A manifest holds ``tables`` (columns, partition, parts: dir, value, rows) and ``views`` (name → SQL).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from prodsense.errors import EngineError, LockedError
+
+MANIFEST = "manifest.json"
+#: Folders of a killed or superseded write are kept this long for readers of an older snapshot.
+SWEEP_AFTER_SECONDS = 3600
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+class Lake:
+    """The folder at `root`. One process may write; readers see the snapshot they opened."""
+
+    def __init__(self, root: str | Path, *, read_only: bool = False):
+        self.root = Path(root).expanduser().absolute()
+        self._lock_file: Any = None
+        if read_only:
+            if not (self.root / MANIFEST).exists():
+                raise EngineError(f"{self.root} holds no lake; load data first: prodsense ingest -w spark://{self.root}")
+        else:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._own()
+        self.manifest = self._read_manifest()
+        if not read_only:
+            self._sweep()
+
+    def remember(self) -> dict[str, Any]:
+        """A copy of the manifest, to go back to."""
+        return deepcopy(self.manifest)
+
+    def close(self) -> None:
+        """Let another process write."""
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def _own(self) -> None:
+        import fcntl
+
+        path = self.root / "owner.lock"
+        self._lock_file = path.open("a+")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock_file.seek(0)
+            owner = self._lock_file.read().strip() or "unknown"
+            self._lock_file.close()
+            raise LockedError(
+                f"{self.root} is in use by process {owner}: a lake has one writer; wait for it or open it read-only"
+            ) from None
+        self._lock_file.truncate(0)
+        self._lock_file.write(str(os.getpid()))
+        self._lock_file.flush()
+
+    def _read_manifest(self) -> dict[str, Any]:
+        path = self.root / MANIFEST
+        if not path.exists():
+            return {"snapshot": 0, "tables": {}, "views": {}}
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise EngineError(f"{path} cannot be read: {error}") from None
+
+    def publish(self) -> None:
+        """Make the current manifest the lake's snapshot, by one rename."""
+        self.manifest["snapshot"] += 1
+        path = self.root / f"{MANIFEST}.{os.getpid()}"
+        with path.open("w", encoding="utf-8") as file:
+            json.dump(self.manifest, file, indent=1, sort_keys=True)
+            file.flush()
+            os.fsync(file.fileno())
+        path.replace(self.root / MANIFEST)
+
+    def _sweep(self) -> None:
+        """Remove folders that the snapshot does not name and that are too old to be anyone's."""
+        named = {part["dir"] for table in self.manifest["tables"].values() for part in table["parts"]}
+        kept = {str(Path(d).parents[0]) for d in named} | named
+        oldest = time.time() - SWEEP_AFTER_SECONDS
+        for version in self.root.glob("data/*/*/*"):
+            relative = str(version.relative_to(self.root))
+            if relative not in kept and version.stat().st_mtime < oldest:
+                shutil.rmtree(version, ignore_errors=True)
+
+
+def written_parts(target: Path, version: str, partition: str) -> tuple[list[dict[str, Any]], int]:
+    """The folders just written below `target`, with their partition's value and rows (from the footers)."""
+
+    import pyarrow.parquet as pq
+
+    def rows(folder: Path) -> int:
+        return sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+
+    if not partition:
+        count = rows(target)
+        return ([{"dir": version, "value": None, "rows": count}] if count else []), count
+    parts: list[dict[str, Any]] = []
+    for folder in sorted(target.glob(f"{partition}=*")):
+        value = unquote(folder.name.split("=", 1)[1])
+        parts.append({
+            "dir": f"{version}/{folder.name}", "value": None if value == _NULL_PARTITION else value,
+            "rows": rows(folder),
+        })
+    return parts, sum(part["rows"] for part in parts)
