@@ -1,0 +1,13 @@
+"""Build models out of tables: graph, incremental runs, restatement, state, lineage, checks."""
+
+from __future__ import annotations
+
+from prodsense.build.graph import Graph
+from prodsense.build.report import BuildReport, ModelBuild, Restated, RestateReport
+from prodsense.build.run import build, restate, verify
+from prodsense.build.status import ModelStatus, status
+
+__all__ = [
+    "BuildReport", "Graph", "ModelBuild", "ModelStatus", "RestateReport", "Restated", "build", "restate", "status",
+    "verify",
+]

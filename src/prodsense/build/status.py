@@ -1,0 +1,99 @@
+"""How fresh the models are, without building anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from prodsense.build.graph import Graph
+from prodsense.build.plan import Plan, Planner, Window
+from prodsense.build.run import definition_of
+from prodsense.build.state import State, read_states, touched_since
+from prodsense.errors import SqlError
+
+if TYPE_CHECKING:
+    from prodsense.contracts.tables import Table
+    from prodsense.contracts.vocabulary import Model
+    from prodsense.engines.base import Engine
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """A model against its sources as they are now.
+
+    `pending` are the partitions that the next build would compute anew (empty while `whole` says that it
+    would be all of them). `error` is that of the last attempt; the rows are then those of the last good one.
+    """
+
+    model: str
+    state: Literal["never built", "fresh", "stale"]
+    reason: str = ""
+    pending: tuple[str, ...] = ()
+    whole: bool = False
+    rows: int = 0
+    built_at: datetime | None = None
+    error: str = ""
+
+    @property
+    def never_built(self) -> bool:
+        return self.state == "never built"
+
+    @property
+    def stale(self) -> bool:
+        return self.state == "stale"
+
+
+def status(
+    engine: Engine, models: Mapping[str, Model], tables: Mapping[str, Table], only: Iterable[str] | None = None
+) -> dict[str, ModelStatus]:
+    """State of each model (of `only` and what they stand on), in build order.
+
+    Reads the ledger and the catalogue only; writes nothing. What a stale model will pass on counts: its
+    dependants are stale for the same days, widened by their spread. A view is as fresh as what it reads.
+    """
+    graph = Graph(models, tables)
+    states = read_states(engine)
+    existing = engine.relations()
+    # Before the first build or load there may be no ledger.
+    has_ledger = "prodsense.partitions" in existing
+    found: dict[str, ModelStatus] = {}
+    coming: dict[str, set[str | None]] = {}
+    for name in graph.select(only):
+        state = states.get(name, State(name))
+        node = graph.nodes[name]
+        if not state.sql_hash or name not in existing:
+            error = state.error or node.error
+            found[name] = ModelStatus(name, "never built", "never built", error=error)
+            coming[name] = {None}
+            continue
+        plan = _plan(engine, graph, name, state, has_ledger, coming)
+        if plan.mode == "full":
+            coming[name] = {None}
+        elif plan.mode == "incremental":
+            coming[name] = set(plan.partitions)
+        found[name] = ModelStatus(
+            name, "fresh" if plan.mode in ("unchanged", "view") else "stale", plan.reason, plan.partitions,
+            plan.mode == "full", state.rows, state.built_at, state.error,
+        )
+    return found
+
+
+def _plan(
+    engine: Engine, graph: Graph, name: str, state: State, has_ledger: bool, coming: dict[str, set[str | None]]
+) -> Plan:
+    node = graph.nodes[name]
+    if node.error:
+        return Plan("full", SqlError(node.error).message)
+    definition = definition_of(engine, graph, name)
+    if node.is_view:
+        if state.sql_hash != definition:
+            return Plan("full", "its definition changed")
+        stale = sorted(base for base in graph.bases[name] if coming.get(base))
+        return Plan("full", f"{stale[0]} is stale") if stale else Plan("view")
+    touched = touched_since(engine, graph.bases[name], state.seq) if has_ledger else {}
+    for base in graph.bases[name]:
+        if coming.get(base):
+            touched.setdefault(base, set()).update(coming[base])
+    return Planner(engine, graph, name, state, definition, True).plan(touched, Window())
