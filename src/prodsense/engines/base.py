@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from sqlglot import exp
 
-    Sql = str | exp.Expression
+    Sql: TypeAlias = str | exp.Expression
 
 Params = Mapping[str, Any]
 
