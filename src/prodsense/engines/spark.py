@@ -70,7 +70,7 @@ class SparkEngine:
         options: Mapping[str, str] | None = None,
     ):
         self._owns_session = session is None
-        self._spark = _start(options or {}) if session is None else _own_settings(session)
+        self._spark = start_session(options or {}) if session is None else _own_settings(session)
         if location is None:
             location = str(self._spark.conf.get("spark.sql.warehouse.dir")).removeprefix("file:") + "/prodsense"
         self.location = str(location)
@@ -445,7 +445,11 @@ class SparkEngine:
         return total - compacted
 
 
-def _start(options: Mapping[str, str]) -> Any:
+def start_session(options: Mapping[str, str]) -> Any:
+    """A Spark of our own: `options` are ``master`` (default local[*]), ``remote``, and any ``spark.`` setting.
+
+    Raises UnsupportedError when PySpark or Java is missing.
+    """
     try:
         from pyspark.sql import SparkSession
     except ImportError:
