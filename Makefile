@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast test-lowest bench docs lock clean
+.PHONY: help demo test check lint fast spark test-lowest bench docs lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -24,7 +24,7 @@ help:  ## list the targets
 demo: $(VENV)/.runtime  ## simulate a city, build it, answer, write a report (./demo)
 	@$(BIN)/prodsense demo delivery
 
-test: $(VENV)/.dev  ## every test that this machine can run
+test: $(VENV)/.dev  ## every test that this machine can run (the others say why they are skipped)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
 
 check: lint fast  ## lint, types and the fast tests: under two minutes
@@ -36,20 +36,24 @@ lint: $(VENV)/.dev  ## ruff and mypy
 fast: $(VENV)/.dev  ## the tests without those marked slow, spark or browser
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not spark and not browser" $(PYTEST_ARGS)
 
+spark: $(VENV)/.spark  ## add PySpark to the environment, so that `make test` runs on Spark too (needs Java 17+)
+
 test-lowest: $(LOWEST)/.dev  ## the fast tests on the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) -p no:cacheprovider \
 		-m "not slow and not spark and not browser" $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev  ## measure against peers; prints a table (benchmarks/README.md)
-	@$(BIN)/python -m benchmarks
+	@for run in benchmarks/*/run.py; do echo "== $$run"; $(BIN)/python $$run || exit 1; done
 
 docs: $(VENV)/.dev  ## write the generated pages of docs/ anew
-	@$(BIN)/python -m prodsense.cli.docs docs
+	@$(BIN)/python docs/generate.py
 
 lock: $(VENV)/.dev  ## refresh requirements/*.lock within the bounds of pyproject.toml
 	@$(COMPILE) --upgrade --group build -o requirements/runtime.lock
 	@$(COMPILE) --upgrade --group build --group dev --extra postgres -c requirements/runtime.lock \
 		-o requirements/dev.lock
+	@$(COMPILE) --upgrade --no-annotate --group build --group dev --extra postgres --extra spark \
+		-c requirements/dev.lock -o requirements/spark.lock
 	@$(COMPILE) --upgrade --resolution lowest-direct --no-annotate -o .lowest.txt
 	@$(COMPILE) --upgrade --no-annotate --group build --group dev --extra postgres -c .lowest.txt \
 		-o requirements/lowest.lock
@@ -85,6 +89,10 @@ $(VENV)/.runtime: requirements/runtime.lock pyproject.toml
 $(VENV)/.dev: requirements/dev.lock pyproject.toml
 	$(call install,$(VENV),$<,$@)
 	@touch $(VENV)/.runtime
+
+$(VENV)/.spark: requirements/spark.lock pyproject.toml
+	$(call install,$(VENV),$<,$@)
+	@touch $(VENV)/.dev $(VENV)/.runtime
 
 $(LOWEST)/.dev: requirements/lowest.lock pyproject.toml
 	$(call install,$(LOWEST),$<,$@)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("runtime", "dev", "lowest")
+LOCKS = ("runtime", "dev", "spark", "lowest")
 
 SKIPPING = """
 import pytest
@@ -101,6 +101,8 @@ def test_locks_hold_what_the_project_declares() -> None:
 def test_development_tests_the_versions_that_users_get() -> None:
     runtime, dev = pins("runtime"), pins("dev")
     assert {name: dev[name] for name in runtime} == runtime
+    spark = pins("spark")
+    assert {name: spark[name] for name in dev} == dev
 
 
 def test_lowest_lock_holds_the_declared_lower_bounds() -> None:

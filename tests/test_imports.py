@@ -27,7 +27,7 @@ LAYERS = (
     {"charts"},
     {"behavior", "inference", "realtime", "privacy"},
     {"packs"},
-    {"doctor"},
+    {"doctor", "project"},
     {"warehouse"},
     {"__init__"},
     {"cli", "web"},
