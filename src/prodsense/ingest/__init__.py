@@ -1,0 +1,19 @@
+"""Data in: read, check against the contract, quarantine, merge; one transaction a load.
+
+Every row read ends in exactly one of accepted, duplicate and quarantined.
+"""
+
+from __future__ import annotations
+
+from prodsense.ingest.load import ensure_tables, ingest
+from prodsense.ingest.quarantine import retry_quarantine
+from prodsense.ingest.report import LoadReport, Progress, TableLoad
+
+__all__ = [
+    "LoadReport",
+    "Progress",
+    "TableLoad",
+    "ensure_tables",
+    "ingest",
+    "retry_quarantine",
+]

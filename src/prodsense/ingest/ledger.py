@@ -70,24 +70,36 @@ def current_seq(engine: Engine) -> int:
     return int(value or 0)
 
 
-def next_seq(engine: Engine) -> int:
-    """The next number for a load, ledger entry or build; call it inside the transaction that uses it."""
-    ensure_system_tables(engine)
-    value = current_seq(engine) + 1
+def next_seq(engine: Engine, last: int | None = None) -> int:
+    """The next number for a load, ledger entry or build; call it inside the transaction that uses it.
+
+    `last` is the current number, where the caller has read it in the same transaction: it spares the look-up.
+    """
+    if last is None:
+        ensure_system_tables(engine)
+        last = current_seq(engine)
+    value = last + 1
     engine.replace(COUNTER, "SELECT CAST(:value AS BIGINT) AS value", {"value": value})
     return value
 
 
-def touch(engine: Engine, relation: str, partitions: Iterable[str | None], load_id: int | None = None) -> int:
+def touch(
+    engine: Engine,
+    relation: str,
+    partitions: Iterable[str | None],
+    load_id: int | None = None,
+    *,
+    last: int | None = None,
+) -> int:
     """Record that rows of these partitions came, changed or went; return the ledger number.
 
     `partitions` are values as text, None for the whole relation (and for tables without partition).
-    Nothing is recorded when there are none.
+    Nothing is recorded when there are none. `last` as in `next_seq`.
     """
     import pyarrow as pa
 
     values = list(dict.fromkeys(partitions))
-    seq = next_seq(engine)
+    seq = next_seq(engine, last)
     if not values:
         return seq
     entries = pa.table({

@@ -1,0 +1,214 @@
+"""Readers that never give up: what a broken text file holds, record by record.
+
+The engine reads sound files at full speed and refuses broken ones as a whole. Then these readers part
+the sound records, which the engine reads again, from the broken ones, which go to quarantine one by one.
+They also fetch the original text of single rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from prodsense.errors import ContractError
+from prodsense.ingest.rules import ENCODING, FIELDS, MALFORMED
+
+#: An unclosed quote may swallow at most so many lines before it counts as a stray one.
+MAX_QUOTED_LINES = 1000
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A record that could not be taken apart. `row` counts data rows from 1."""
+
+    row: int
+    rule: str
+    reason: str
+    todo: str
+    original: str
+
+
+def open_bytes(path: str) -> BinaryIO:
+    """Open a file for reading its plain bytes, decompressed by its suffix."""
+    if path.lower().endswith((".gz", ".zst")):
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(path, "gzip" if path.lower().endswith(".gz") else "zstd")  # type: ignore
+    return Path(path).open("rb")
+
+
+def lines(path: str) -> Iterator[bytes]:
+    """Lines of a file without their ends (LF, CRLF, or CR where there is no LF), a byte order mark dropped."""
+    with open_bytes(path) as stream:
+        rest = b""
+        first = True
+        while True:
+            try:
+                block = stream.read(1 << 22)
+            except (OSError, EOFError) as error:
+                raise ContractError(f"{path} cannot be decompressed ({error}); write it again") from None
+            if first and block.startswith(BOM):
+                block = block[len(BOM) :]
+            if first and b"\n" not in block and b"\r" in block:
+                yield from (block + stream.read()).replace(b"\r", b"\n").split(b"\n")
+                return
+            first = False
+            if not block:
+                break
+            parts = (rest + block).split(b"\n")
+            rest = parts.pop()
+            for line in parts:
+                yield line[:-1] if line.endswith(b"\r") else line
+        if rest:
+            yield rest[:-1] if rest.endswith(b"\r") else rest
+
+
+def records(path: str) -> Iterator[bytes]:
+    """Records of a CSV file, the header among them, blank ones left out; quoted fields may hold line ends."""
+    queue: list[bytes] = []
+    source = lines(path)
+
+    def take() -> bytes | None:
+        return queue.pop(0) if queue else next(source, None)
+
+    while (line := take()) is not None:
+        if not line:
+            continue
+        if line.count(b'"') % 2 == 0:
+            yield line
+            continue
+        held = [line]
+        closed = False
+        while len(held) < MAX_QUOTED_LINES and (following := take()) is not None:
+            held.append(following)
+            if following.count(b'"') % 2:
+                closed = True
+                break
+        if closed:
+            yield b"\n".join(held)
+        else:
+            yield line
+            queue[:0] = held[1:]
+
+
+def fields(record: bytes, delimiter: str) -> list[str]:
+    """The fields of one CSV record. Raises ValueError (UnicodeDecodeError for bytes that are no UTF-8)."""
+    text = record.decode()
+    if '"' not in text:
+        return text.split(delimiter)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if len(rows) != 1:
+        raise ValueError("unquoted line end")
+    return rows[0]
+
+
+def split_csv(path: str, width: int, delimiter: str, sound: BinaryIO) -> list[Broken]:
+    """Write the sound records of a CSV file to `sound`, each behind its row number; return the others."""
+    broken: list[Broken] = []
+    todo = "correct the row in the source and load it again"
+    separator = delimiter.encode()
+    sound.write(b"_row" + separator + separator.join(b"c%d" % i for i in range(width)) + b"\n")
+    plain = width - 1
+    source = records(path)
+    next(source, None)
+    for row, record in enumerate(source, 1):
+        try:
+            if b'"' not in record:
+                if record.count(separator) == plain and b"\r" not in record:
+                    record.decode()
+                    sound.write(b"%d%b%b\n" % (row, separator, record))
+                    continue
+                cells = record.decode().split(delimiter)
+            else:
+                cells = fields(record, delimiter)
+        except UnicodeDecodeError as error:
+            reason = f"byte {error.object[error.start]:#04x} at position {error.start + 1} is no UTF-8"
+            broken.append(Broken(row, ENCODING, reason, "write the file as UTF-8", as_text(record)))
+            continue
+        except ValueError as error:
+            broken.append(Broken(row, MALFORMED, f"its quotes do not fit ({error})", todo, as_text(record)))
+            continue
+        if len(cells) == width + 1 and cells[-1] == "":
+            cells.pop()  # A trailing delimiter ends the row; it starts no field.
+        if len(cells) != width:
+            reason = f"{len(cells)} fields where the header has {width}"
+            broken.append(Broken(row, FIELDS, reason, todo, as_text(record)))
+            continue
+        quoted = delimiter.join('"' + cell.replace('"', '""') + '"' if cell else "" for cell in cells)
+        sound.write(b"%d%b%b\n" % (row, separator, quoted.encode()))
+    return broken
+
+
+def as_text(raw: bytes) -> str:
+    """Bytes as text that says which are no UTF-8 (``\\xff``); nothing is dropped."""
+    return raw.decode(errors="backslashreplace")
+
+
+def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, tuple[str, str, str] | None]:
+    """One line of NDJSON: the object, or (rule, reason, what to do)."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        reason = f"byte {error.object[error.start]:#04x} at position {error.start + 1} is no UTF-8"
+        return None, (ENCODING, reason, "write the file as UTF-8")
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return None, (MALFORMED, "it holds half a character (a lone surrogate)", "write whole characters")
+    except (ValueError, RecursionError) as error:
+        return None, (MALFORMED, f"it is no JSON ({error})", "write one JSON object a line")
+    if not isinstance(value, dict):
+        kind = {list: "an array", str: "a text", bool: "true or false"}.get(type(value), "no object")
+        return None, (MALFORMED, f"it is {kind} where an object belongs", "write one JSON object a line")
+    return value, None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def cell_text(value: Any) -> str | None:
+    """The text of a JSON value as the engine would hand it over: strings bare, the rest as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def split_json(
+    rows: Iterator[bytes] | Sequence[bytes], mapping: Mapping[str, str]
+) -> tuple[dict[str, list[str | None]], list[int], list[Broken]]:
+    """Take NDJSON lines apart in Python: columns of text, their row numbers, and the broken lines."""
+    columns: dict[str, list[str | None]] = {name: [] for name in mapping}
+    numbers: list[int] = []
+    broken: list[Broken] = []
+    for row, raw in enumerate((line for line in rows if line.strip()), 1):
+        value, problem = parse_object(raw)
+        if problem:
+            broken.append(Broken(row, *problem, as_text(raw)))
+            continue
+        assert value is not None
+        numbers.append(row)
+        for name, key in mapping.items():
+            columns[name].append(cell_text(value.get(key)))
+    return columns, numbers, broken
+
+
+def pick(rows: Iterator[bytes], wanted: Sequence[int]) -> tuple[dict[int, bytes], int]:
+    """The rows with the numbers `wanted` (from 1), and how many there are in all."""
+    numbers = set(wanted)
+    found: dict[int, bytes] = {}
+    row = 0
+    for row, raw in enumerate(rows, 1):
+        if row in numbers:
+            found[row] = raw
+    return found, row
