@@ -40,6 +40,7 @@ APART = {"simulate"}
 #: (part, part it may name above itself, why). Annotations only: nothing of it runs.
 TYPES_UPWARD = {
     ("packs", "warehouse"): "an analysis or a policy's check is called with the warehouse it runs on",
+    ("doctor", "warehouse"): "it examines the warehouse that it is handed",
 }
 
 #: What `import prodsense` must not pay for (see also the bars for `prodsense --help`).

@@ -149,7 +149,8 @@ class Warehouse:
 
     # -- build -------------------------------------------------------------------------------------
 
-    def _definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], dict[str, Table]]:
+    def definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], dict[str, Table]]:
+        """Models and tables of some packs by full name, as `prodsense.build` takes them."""
         loaded = [self.pack(name) for name in packs]
         models = {f"{p.name}.{m.name}": m for p in loaded for m in p.models.values()}
         tables = {t.relation: t for p in loaded for t in p.tables.values()}
@@ -169,7 +170,7 @@ class Warehouse:
         from prodsense.build import build
         from prodsense.ingest import ensure_tables
 
-        models, tables = self._definitions([pack] if pack else self.packs)
+        models, tables = self.definitions([pack] if pack else self.packs)
         ensure_tables(self.engine, tables)
         return build(
             self.engine, models, tables, since=_day(since), until=_day(until), full=full, only=only, progress=progress
@@ -180,7 +181,7 @@ class Warehouse:
         from prodsense.build import restate
 
         pack, found = self.find("models", model)
-        models, tables = self._definitions([pack.name])
+        models, tables = self.definitions([pack.name])
         return restate(
             self.engine, models, tables, f"{pack.name}.{found.name}", since=_day(since), until=_day(until),
             progress=progress,
@@ -190,7 +191,7 @@ class Warehouse:
         """Make sure the pack's models are there: build those never built, and say when others are stale."""
         from prodsense.build import status
 
-        models, tables = self._definitions([pack])
+        models, tables = self.definitions([pack])
         states = status(self.engine, models, tables)
         wanted = set(relations) if relations is not None else set(models)
         missing = [name for name, state in states.items() if state.never_built and name in wanted]
@@ -345,9 +346,9 @@ class Warehouse:
             pack, model = self.find("models", name)
         except UsageError:
             pack, metric = self.find("metrics", name)
-            models, tables = self._definitions([pack.name])
+            models, tables = self.definitions([pack.name])
             return metric_lineage(metric, pack.metrics, models, tables, pack.name)
-        models, tables = self._definitions([pack.name])
+        models, tables = self.definitions([pack.name])
         return lineage(f"{pack.name}.{model.name}", models, tables)
 
     # -- pages -------------------------------------------------------------------------------------

@@ -1,0 +1,154 @@
+"""What the commands share: options, which warehouse is meant, how it is opened, how notices are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from prodsense.errors import LockedError, NotBuiltError, ProdsenseError, UsageError
+from prodsense.project import find_project
+
+if TYPE_CHECKING:
+    from prodsense.warehouse import Warehouse
+
+T = TypeVar("T")
+
+DEFAULT_WAREHOUSE = "prodsense.duckdb"
+
+
+class Format(StrEnum):
+    """How an answer is written to stdout."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+WarehouseOption = Annotated[
+    str | None,
+    typer.Option("-w", "--warehouse", metavar="PATH|URL", show_default=False,
+                 help="The warehouse: a path, or engine://location."),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", metavar="table|json|csv", help="How to write the answer.", show_default=False)
+]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", show_default=False, help="A parameter; repeat for several."),
+]
+PackOption = Annotated[
+    str | None, typer.Option("--pack", metavar="PACK", show_default=False, help="Only this pack.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="DAY", show_default=False, help="First day, inside (2024-01-31).")
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="DAY", show_default=False, help="The day after the last one, outside.")
+]
+
+
+def commands() -> typer.Typer:
+    """An empty group for a module's commands."""
+    return typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command: what to type."""
+    title = "Example:" if len(lines) == 1 else "Examples:"
+    return "\b\n" + "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def warehouse_url(ctx: typer.Context, given: str | None) -> str:
+    """The warehouse that is meant: the command's -w, that before the command, environment, project, default."""
+    named = given or ctx.find_root().obj or os.environ.get("PRODSENSE_WAREHOUSE")
+    if named:
+        return str(named)
+    project = find_project()
+    if project and project.warehouse:
+        return project.warehouse
+    return DEFAULT_WAREHOUSE
+
+
+def warehouse_file(url: str) -> Path | None:
+    """The file behind a warehouse's name; None when it is not one file of this machine."""
+    scheme, separator, location = url.partition("://")
+    path = location if separator and scheme == "duckdb" else url
+    return None if (separator and scheme != "duckdb") or path == ":memory:" else Path(path).expanduser()
+
+
+def notify(line: str) -> None:
+    """Tell the user something that is no result."""
+    print(f"note: {line}", file=sys.stderr)
+
+
+@contextmanager
+def opened(url: str, *, read_only: bool = False) -> Iterator[Warehouse]:
+    """The warehouse at `url`, closed at the end; made when absent, but for its folder."""
+    from prodsense.engines import open_engine
+    from prodsense.warehouse import Warehouse
+
+    # An engine has no read-only option to be asked for unless it is one file that several may read.
+    options: dict[str, Any] = {"read_only": True} if read_only else {}
+    with Warehouse(open_engine(url, **options), notify=notify) as warehouse:
+        yield warehouse
+
+
+def read(url: str, action: Callable[[Warehouse], T]) -> T:
+    """Run `action` on a warehouse that must be there.
+
+    The file is opened read-only, so that several shells can read at once; only when a model is still to
+    be built it is opened for writing and `action` runs again.
+    """
+    path = warehouse_file(url)
+    if path is None:
+        with opened(url) as warehouse:
+            return action(warehouse)
+    if not path.exists():
+        raise ProdsenseError(
+            f"no warehouse at {path}: make one with `prodsense demo` or `prodsense ingest`, or name another with -w"
+        )
+    try:
+        with opened(url, read_only=True) as warehouse:
+            return action(warehouse)
+    except NotBuiltError as missing:
+        try:
+            with opened(url) as warehouse:
+                return action(warehouse)
+        except LockedError as locked:
+            raise LockedError(f"{missing.message}; that cannot be done now: {locked.message}") from None
+
+
+def split_names(values: Sequence[str] | None) -> tuple[str, ...]:
+    """``--by a --by b`` and ``--by a,b`` alike."""
+    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
+def read_params(given: Sequence[str] | None) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping; UsageError for any other shape or a name given twice."""
+    found: dict[str, str] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--param {text}: write it as NAME=VALUE")
+        if name.strip() in found:
+            raise UsageError(f"--param {name.strip()} is given twice")
+        found[name.strip()] = value
+    return found
+
+
+def write_rows(rows: Any, form: Format) -> None:
+    """Write a result (`Result` or `Rows`) to stdout."""
+    match form:
+        case Format.json:
+            print(rows.to_json())
+        case Format.csv:
+            sys.stdout.write(rows.to_csv())
+        case Format.table:
+            rows.print()

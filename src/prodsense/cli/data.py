@@ -1,0 +1,172 @@
+"""Data in and models up to date: ingest, build, restate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prodsense.cli.common import (
+    PackOption,
+    SinceOption,
+    UntilOption,
+    WarehouseOption,
+    commands,
+    examples,
+    notify,
+    opened,
+    read,
+    warehouse_file,
+    warehouse_url,
+)
+from prodsense.cli.progress import progress
+from prodsense.errors import ProdsenseError, UsageError
+from prodsense.project import Project, find_project
+
+if TYPE_CHECKING:
+    from prodsense.ingest.report import LoadReport
+    from prodsense.warehouse import Warehouse
+
+app = commands()
+
+
+@app.command(
+    epilog=examples(
+        "prodsense ingest orders.parquet --table delivery.fact_orders",
+        "prodsense ingest exports/ --pack delivery      # one file for each table",
+        "prodsense ingest                               # a project's sources/*.sql",
+    )
+)
+def ingest(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH|URL", show_default=False,
+                       help="Files, globs, folders or URLs; none: the project's sources/*.sql."),
+    ] = None,
+    pack: PackOption = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="TABLE", show_default=False,
+                     help="The table to load into (default: the one that a file is named after)."),
+    ] = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Load data into contracted tables.
+
+    Each row read ends as accepted, duplicate or quarantined, and the counts are printed. A file with the same
+    content as one loaded before changes nothing. A file that does not fit its contract at all is refused.
+    """
+    project = find_project()
+    pack = pack or (project.pack if project else "") or None
+    reports: list[LoadReport] = []
+    refused: list[str] = []
+    url = warehouse_url(ctx, warehouse)
+    if not paths and project is None:
+        raise UsageError("name a file to load, or run this inside a project (see: prodsense init --help)")
+    if paths and (missing := [path for path in paths if not _may_exist(path)]):
+        raise ProdsenseError(f"{missing[0]}: no such file or folder")
+    with opened(url) as wh, progress() as bar:
+        if not paths:
+            assert project is not None
+            reports.append(_load_project(wh, project, pack, table, bar))
+        for path in paths or ():
+            try:
+                report = wh.ingest(path, table=table, pack=pack, progress=bar)
+            except UsageError:
+                raise
+            except ProdsenseError as error:
+                refused.append(error.message)
+                continue
+            reports.append(report)
+    for report in reports:
+        print(report)
+    quarantined = sum(report.quarantined for report in reports)
+    if quarantined:
+        where = f" -w {url}" if warehouse or ctx.find_root().obj else ""
+        notify(
+            f"{quarantined:,} rows are in quarantine; see why: prodsense show prodsense.quarantine{where}"
+        )
+    for message in refused:
+        print(f"error: {message}", file=sys.stderr)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _may_exist(path: str) -> bool:
+    """False only for a plain path with nothing there: globs and URLs are for the reader to judge."""
+    return "://" in path or any(mark in path for mark in "*?[") or Path(path).expanduser().exists()
+
+
+def _load_project(
+    wh: Warehouse, project: Project, pack: str | None, table: str | None, bar: Any
+) -> LoadReport:
+    from prodsense.ingest import load_mapped
+
+    if not pack:
+        raise UsageError(f"{project.folder / 'prodsense.toml'} names no pack; add: pack = \"delivery\", or give --pack")
+    tables = {t.relation: t for t in wh.pack(pack).tables.values()}
+    return load_mapped(wh.engine, tables, project.sources, table=table, progress=bar)
+
+
+@app.command(
+    epilog=examples("prodsense build", "prodsense build --pack delivery --since 2024-01-01 --until 2024-02-01 --full")
+)
+def build(
+    ctx: typer.Context,
+    pack: PackOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Compute all days anew, not just those touched.")] = False,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Bring the models up to date: only days that data arrived for since the last build.
+
+    A model that fails keeps its last good version; what stands on it is left as it was.
+    """
+    url = warehouse_url(ctx, warehouse)
+    _must_exist(url)
+    with opened(url) as wh, progress() as bar:
+        packs = [pack] if pack else list(wh.packs)
+        if not packs:
+            raise ProdsenseError(f"{url} holds no pack's tables yet; load some: prodsense ingest PATH --pack PACK")
+        reports = [
+            wh.build(name, since, until, full=full, progress=bar.model if bar else None) for name in packs
+        ]
+    for report in reports:
+        print(report)
+        _seconds(report.seconds)
+    if not all(report.ok for report in reports):
+        failed = [f"{entry.model} ({entry.reason})" for report in reports for entry in report.failed]
+        raise ProdsenseError(f"{len(failed)} model{'s' * (len(failed) != 1)} failed: {', '.join(failed)}")
+
+
+@app.command(epilog=examples("prodsense restate delivery_performance --since 2024-01-15 --until 2024-01-17"))
+def restate(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as pack.name or name.")],
+    since: Annotated[str, typer.Option("--since", metavar="DAY", help="First day, inside (2024-01-31).")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The day after the last one, outside.")],
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Compute days of a model anew, then what stands on it, and say how many rows changed."""
+    url = warehouse_url(ctx, warehouse)
+    _must_exist(url)
+    with opened(url) as wh, progress() as bar:
+        report = wh.restate(model, since, until, progress=bar.model if bar else None)
+    print(report)
+    if not report.ok:
+        raise ProdsenseError(f"{model} could not be restated in full; its last good version stays")
+
+
+def _must_exist(url: str) -> None:
+    """Never make an empty warehouse where one was meant to be there."""
+    path = warehouse_file(url)
+    if path is not None and not path.exists():
+        read(url, lambda wh: None)
+
+
+def _seconds(seconds: float) -> None:
+    print(f"built in {seconds:.1f} s", file=sys.stderr)

@@ -1,0 +1,84 @@
+"""First steps: demo, init, simulate."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prodsense.cli.common import WarehouseOption, commands, examples
+
+app = commands()
+
+_DAYS, _SEED = 56, 7
+
+
+class FileFormat(StrEnum):
+    """Kind of file that simulated tables are written to."""
+
+    parquet = "parquet"
+    csv = "csv"
+
+
+@app.command(epilog=examples("prodsense demo", "prodsense demo delivery --to /tmp/city"))
+def demo(
+    ctx: typer.Context,
+    pack: Annotated[str, typer.Argument(metavar="[PACK]", show_default=False, help="The pack.")] = "delivery",
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="Where the data, the warehouse and the report go.")
+    ] = Path("prodsense-demo"),
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Simulate a product, build it, answer, write a report, and say what to run next.
+
+    Everything it makes is in one folder, delete it to be rid of it. Running it again refreshes it.
+    """
+    from prodsense.cli.demo import run
+
+    run(pack, to, warehouse or ctx.find_root().obj)
+
+
+@app.command(epilog=examples("prodsense init shop --pack delivery"))
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder, made if it is not there.")],
+    pack: Annotated[str, typer.Option("--pack", metavar="PACK", help="The pack that your data maps into.")],
+) -> None:
+    """Make a project: settings, and a mapping for each table in which you write where your data lies.
+
+    Files that are there already are left alone.
+    """
+    from prodsense.project import init_project
+
+    made = init_project(folder, pack)
+    for path in made.written:
+        print(f"made  {path}")
+    for path in made.kept:
+        print(f"kept  {path}")
+    print(f"\nNext: read {folder / 'README.md'}, fill in {folder / 'sources'}, then: cd {folder} && prodsense ingest")
+
+
+@app.command(epilog=examples("prodsense simulate delivery --to city --days 28 --format csv"))
+def simulate(
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="The pack.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder, made if it is not there.")],
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="Days of data.")] = 28,
+    scale: Annotated[float, typer.Option("--scale", metavar="X", min=0.001, help="Size of the product.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same data.")] = _SEED,
+    form: Annotated[
+        FileFormat, typer.Option("--format", metavar="parquet|csv", show_default=False, help="Kind of file.")
+    ] = FileFormat.parquet,
+) -> None:
+    """Write a pack's simulated tables as files, and `truth.json`: what was planted in them.
+
+    The files load with `prodsense ingest DIR --pack PACK`.
+    """
+    from prodsense.packs import load_pack
+    from prodsense.simulate import write
+
+    simulation = load_pack(pack).simulate(days=days, scale=scale, seed=seed)
+    paths = write(simulation, to, form.value)
+    for path, table in zip(paths, simulation.tables.values(), strict=False):
+        print(f"{path}: {table.num_rows:,} rows")
+    print(paths[-1])

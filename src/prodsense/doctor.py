@@ -1,0 +1,281 @@
+"""Is all well: the installation, the packs' definitions, the state of a warehouse."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Literal
+
+from prodsense.errors import ProdsenseError
+
+if TYPE_CHECKING:
+    from prodsense.metrics.scope import Scope
+    from prodsense.packs.pack import Pack
+    from prodsense.warehouse import Warehouse
+
+Level = Literal["ok", "warning", "error"]
+_SIGNS: dict[Level, str] = {"ok": "✓", "warning": "!", "error": "✗"}
+_ORDER: tuple[Level, ...] = ("error", "warning", "ok")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination: `about` what, and what was found; `do` says how to mend it."""
+
+    level: Level
+    about: str
+    says: str
+    do: str = ""
+
+    def __str__(self) -> str:
+        return f"{_SIGNS[self.level]} {self.about}: {self.says}" + (f"; {self.do}" if self.do else "")
+
+    def to_dict(self) -> dict[str, str]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+def examine(warehouse: Warehouse) -> list[Finding]:
+    """All checks on an open warehouse, worst findings first."""
+    return worst_first([*examine_installation(), *examine_packs(), *examine_warehouse(warehouse)])
+
+
+def worst_first(findings: list[Finding]) -> list[Finding]:
+    """Errors, then warnings, then what is well; otherwise in the order of the checks."""
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.level))
+
+
+# -- installation ----------------------------------------------------------------------------------
+
+
+def examine_installation() -> Iterator[Finding]:
+    """Python and the packages that prodsense declares, against the versions it asks for."""
+    yield Finding("ok", "python", platform.python_version())
+    found, wrong = [], []
+    for name, wanted in _requirements():
+        try:
+            have = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            wrong.append(Finding("error", name, "not installed", f"pip install '{name}{wanted}'"))
+            continue
+        if _fits(have, wanted):
+            found.append(f"{name} {have}")
+        else:
+            do = f"pip install '{name}{wanted}'"
+            wrong.append(Finding("error", name, f"{have} does not fit {wanted}", do))
+    yield from wrong
+    if found:
+        yield Finding("ok", "packages", ", ".join(found))
+
+
+def _requirements() -> list[tuple[str, str]]:
+    """(name, version bounds) of what the installed distribution requires, extras left out."""
+    try:
+        declared = metadata.requires("prodsense") or []
+    except metadata.PackageNotFoundError:
+        return []
+    found = []
+    for text in declared:
+        requirement, _, marker = text.partition(";")
+        if "extra" not in marker and (match := re.match(r"([\w.-]+)\s*(?:\[[^\]]*\])?\s*(.*)", requirement.strip())):
+            found.append((match[1], match[2].strip(" ()")))
+    return found
+
+
+def _fits(version: str, bounds: str) -> bool:
+    """Whether `version` keeps comma-separated lower and upper bounds, such as ``>=1.5,<3``."""
+
+    def number(text: str) -> tuple[int, ...]:
+        parts = [int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3]]
+        return tuple(parts + [0] * (3 - len(parts)))
+
+    checks: dict[str, Callable[[Any, Any], bool]] = {
+        ">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b, "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
+        "<": lambda a, b: a < b, ">": lambda a, b: a > b,
+    }
+    for bound in filter(None, (part.strip() for part in bounds.split(","))):
+        operator = bound[:2] if bound[:2] in checks else bound[:1]
+        if operator in checks and not checks[operator](number(version), number(bound[len(operator):])):
+            return False
+    return True
+
+
+# -- packs -----------------------------------------------------------------------------------------
+
+
+def examine_packs() -> Iterator[Finding]:
+    """Every definition of every pack: contracts, SQL against them, portability, names that answer questions."""
+    from prodsense.packs import load_pack, pack_names
+
+    for name in pack_names():
+        try:
+            pack = load_pack(name)
+            problems = list(examine_pack(pack))
+        except ProdsenseError as error:
+            problems = [Finding("error", f"pack {name}", error.message)]
+            yield from problems
+            continue
+        yield from problems
+        if not problems:
+            counts = (
+                f"{len(getattr(pack, part))} {part}" for part in ("tables", "models", "metrics", "queries", "policies")
+            )
+            yield Finding("ok", f"pack {name}", f"{', '.join(counts)}: all resolve, on every engine")
+
+
+def examine_pack(pack: Pack) -> Iterator[Finding]:
+    """What is wrong in one pack's definitions; nothing when all is well."""
+    for label, check in _definition_checks(pack):
+        try:
+            check()
+        except ProdsenseError as error:
+            yield Finding("error", label, error.message)
+        except Exception as error:  # one broken definition must not hide the others
+            yield Finding("error", label, f"{type(error).__name__}: {error}")
+    declared = {entry["name"] for entry in pack.catalogue()}
+    for question in pack.questions.values():
+        for answer in question.answers:
+            if answer not in declared:
+                yield Finding(
+                    "error", f"question {question.id}", f"{answer} is named as an answer, but pack {pack.name} has none"
+                )
+
+
+def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What is checked of a pack, each with the name of the definition; a check raises what is wrong."""
+    from functools import partial
+
+    from prodsense.metrics.scope import Scope
+
+    scope = Scope.of(pack)
+    yield f"schema {pack.name}", partial(getattr, pack, "tables")
+    for model in pack.models.values():
+        yield f"model {pack.name}.{model.name}", partial(_check_select, scope, model.sql, model.path)
+    for query in pack.queries.values():
+        yield f"query {pack.name}.{query.name}", partial(_check_select, scope, query.sql, query.path)
+    for policy in pack.policies.values():
+        if policy.sql:
+            path = f"{pack.name}/policies/{policy.name}.sql"
+            yield f"policy {pack.name}.{policy.name}", partial(_check_select, scope, policy.sql, path)
+    for metric in pack.metrics.values():
+        for dimension in ("", *metric.by):
+            sliced = f" by {dimension}" if dimension else ""
+            yield f"metric {pack.name}.{metric.name}{sliced}", partial(_check_metric, scope, metric.name, dimension)
+
+
+def _check_select(scope: Scope, sql: str, origin: str) -> None:
+    """Every relation and column is there, and every engine can say it."""
+    from prodsense.contracts.sql import bind_columns, parse_select, qualify_tables, sources
+    from prodsense.engines.base import SYSTEM_SCHEMA
+    from prodsense.engines.dialect import DIALECTS, expand_macros, render
+    from prodsense.ingest.ledger import TABLES
+
+    tree = qualify_tables(parse_select(sql, origin), scope.pack)
+    relations = {
+        name: TABLES[name] if name.startswith(f"{SYSTEM_SCHEMA}.") else scope.relation(name, origin).columns
+        for name in sources(tree)
+    }
+    bind_columns(expand_macros(tree, "duckdb"), relations, origin)
+    for dialect in DIALECTS:
+        render(tree, dialect)
+
+
+def _check_metric(scope: Scope, name: str, dimension: str) -> None:
+    """The metric compiles, sliced as it says it can be, and every engine can say it."""
+    from prodsense.engines.dialect import DIALECTS, render
+    from prodsense.metrics.compiler import compile as compile_request
+    from prodsense.metrics.scope import Request
+
+    plan = compile_request(Request((name,), (dimension,) if dimension else ()), scope)
+    for dialect in DIALECTS:
+        render(plan.tree, dialect)
+
+
+# -- warehouse -------------------------------------------------------------------------------------
+
+
+def examine_warehouse(warehouse: Warehouse) -> Iterator[Finding]:
+    """What the warehouse holds, whether its models are up to date, what is in quarantine, what points nowhere."""
+    engine = warehouse.engine
+    packs = warehouse.packs
+    held = ", ".join(packs) or "no pack's tables yet"
+    about = f"warehouse {engine.location}"
+    yield Finding("ok", about, f"{engine.name}, can be read; holds {held}")
+    if not packs:
+        yield Finding("warning", about, "it is empty", "load data: prodsense ingest PATH --pack PACK")
+    for name in packs:
+        yield from _examine_models(warehouse, name)
+        yield from _examine_references(warehouse, name)
+    yield from _examine_quarantine(warehouse)
+
+
+def _examine_models(warehouse: Warehouse, pack: str) -> Iterator[Finding]:
+    from prodsense.build import status
+
+    models, tables = warehouse.definitions([pack])
+    states = status(warehouse.engine, models, tables)
+    build = f"run: prodsense build --pack {pack}"
+    for name, state in states.items():
+        if state.error:
+            yield Finding("error", f"model {name}", f"its last build failed: {' '.join(state.error.split())}", build)
+    missing = [name for name, state in states.items() if state.never_built and not state.error]
+    stale = [name for name, state in states.items() if state.stale and not state.error]
+    if missing:
+        yield Finding("warning", f"models of {pack}", f"{len(missing)} never built: {', '.join(missing)}", build)
+    if stale:
+        yield Finding(
+            "warning", f"models of {pack}", f"{len(stale)} older than the newest data: {', '.join(stale)}", build
+        )
+    if states and not missing and not stale:
+        yield Finding("ok", f"models of {pack}", f"all {len(states)} are up to date")
+
+
+def _examine_references(warehouse: Warehouse, pack: str) -> Iterator[Finding]:
+    """Rows whose parent is not there: loaded while the parent's table was still empty."""
+    engine = warehouse.engine
+    existing = engine.relations()
+    found = False
+    for table in warehouse.pack(pack).tables.values():
+        for reference in table.references:
+            if table.relation not in existing or reference.table not in existing:
+                continue
+            pairs = list(zip(reference.columns, reference.target, strict=True))
+            match = " AND ".join(f"parent.{theirs} = child.{own}" for own, theirs in pairs)
+            filled = " AND ".join(f"child.{own} IS NOT NULL" for own, _ in pairs)
+            # Names come from the contracts, never from a user.
+            sql = (
+                f"SELECT COUNT(*) AS orphans FROM {table.relation} AS child WHERE {filled} AND NOT EXISTS"
+                f" (SELECT 1 FROM {reference.table} AS parent WHERE {match})"
+            )
+            orphans = engine.query(sql)["orphans"][0].as_py()
+            if orphans:
+                found = True
+                yield Finding(
+                    "warning", f"table {table.relation}",
+                    f"{orphans:,} rows point by {', '.join(reference.columns)} to no row of {reference.table}",
+                    f"load {reference.table}",
+                )
+    if not found:
+        yield Finding("ok", f"references of {pack}", "every row finds its parents")
+
+
+def _examine_quarantine(warehouse: Warehouse) -> Iterator[Finding]:
+    from prodsense.ingest.ledger import QUARANTINE
+
+    if QUARANTINE not in warehouse.engine.relations():
+        return
+    counts = warehouse.engine.query(
+        f"SELECT relation, rule, column_name, COUNT(*) AS found FROM {QUARANTINE} WHERE released IS NULL"
+        " GROUP BY relation, rule, column_name ORDER BY relation, found DESC, rule, column_name"
+    ).to_pylist()
+    for row in counts:
+        reason = row["rule"] + (f" ({row['column_name']})" if row["column_name"] else "")
+        yield Finding(
+            "warning", f"quarantine of {row['relation']}", f"{row['found']:,} rows: {reason}",
+            f"see: prodsense show prodsense.quarantine --where \"relation = '{row['relation']}'\"",
+        )
+    if not counts:
+        yield Finding("ok", "quarantine", "empty")
