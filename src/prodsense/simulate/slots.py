@@ -42,7 +42,9 @@ def concurrency(start: NDArray, end: NDArray, group: NDArray, groups: int) -> ND
     return peak
 
 
-def fill(start: NDArray, end: NDArray, group: NDArray, groups: int, spare: float = 0.0) -> Slots:
+def fill(
+    start: NDArray, end: NDArray, group: NDArray, groups: int, spare: float = 0.0, extra: int = 0
+) -> Slots:
     """Give every job a worker of its group so that no worker has two at once.
 
     Args:
@@ -50,11 +52,13 @@ def fill(start: NDArray, end: NDArray, group: NDArray, groups: int, spare: float
         group: group number of each job, shape (n,), 0 to ``groups - 1``; workers are not shared.
         groups: number of groups.
         spare: more workers than the least possible, as a fraction (0.25: a quarter more).
+        extra: that many workers more on top. With ``extra=k`` the workers of the next k jobs of the
+            group are idle whenever a job starts.
     """
     if np.any(end <= start):
         raise ValueError("every job must end after it starts")
     n = start.size
-    workers = np.ceil(concurrency(start, end, group, groups) * (1.0 + spare)).astype(np.int64)
+    workers = np.ceil(concurrency(start, end, group, groups) * (1.0 + spare)).astype(np.int64) + extra
     by_start = np.lexsort((start, group))
     by_end = np.lexsort((end, group))
     first = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=groups))])

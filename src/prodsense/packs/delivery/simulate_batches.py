@@ -18,7 +18,7 @@ from .simulate_orders import STREET, Orders
 from .simulate_world import World
 
 #: Orders of one zone that are ready within this time of each other may share a driver.
-WINDOW_SECONDS = 12 * 60
+WINDOW_SECONDS = 15 * 60
 LARGEST = 4
 #: Probability of a target size of 2, 3 and 4 orders.
 SIZES = (0.52, 0.32, 0.16)
@@ -40,10 +40,10 @@ def group(world: World, orders: Orders, streams: Streams) -> NDArray:
     # A zone's day keeps one algorithm, so orders of two days never meet.
     window = (orders.day[chosen] * 1000 + ready.astype(np.int64) // WINDOW_SECONDS) * len(world.centres)
     window = window + orders.zone[chosen]
-    block = np.floor(world.restaurants.at[orders.restaurant[chosen]] / 0.6).astype(np.int64)
+    block = np.floor(world.restaurants.at[orders.restaurant[chosen]] / 0.5).astype(np.int64)
     towards = orders.at[chosen] - world.centres[orders.zone[chosen]]
     angle = np.arctan2(towards[:, 1], towards[:, 0])
-    order = np.lexsort((angle, block[:, 1], block[:, 0], window))
+    order = np.lexsort((block[:, 1], block[:, 0], angle, window))
     window = window[order]
     fresh = np.r_[True, window[1:] != window[:-1]]
     run = np.cumsum(fresh) - 1
@@ -171,7 +171,7 @@ def draw_chance(size: int, streams: Streams) -> Chance:
         lead=rng.normal(-120.0, 150.0, size),
         pace=np.clip(rng.normal(1.0, 0.10, size), 0.75, 1.3),
         detour=np.clip(rng.normal(1.0, 0.03, size), 0.94, 1.1),
-        approach=np.clip(rng.gamma(2.0, 0.4, size), 0.1, 2.0),
+        approach=np.clip(rng.gamma(2.0, 0.5, size), 0.1, 2.4),
         react=rng.uniform(30.0, 90.0, size),
     )
 
@@ -276,8 +276,11 @@ def repair(world: World, orders: Orders, batch: NDArray, cancelled: NDArray, cha
             chance.pace[routes.order], detour,
         )  # fmt: skip
         there = routes.order >= 0
+        # A batch that drives farther than its orders one by one is none worth making.
+        apart = np.where(routes.rides, (chance.approach + orders.miles)[routes.order], 0.0).sum(axis=1)
         bad = (
-            (driven.miles > limit[algorithm] - 0.05)
+            (driven.miles > apart)
+            | (driven.miles > limit[algorithm] - 0.05)
             | (driven.end - driven.start > 60 * MAX_BATCH_MINUTES - 60)
             | (_range(orders.prep_stated[routes.order], there) > MAX_PREP_SPREAD_MINUTES)
             | (routes.stop.max(axis=1) > MAX_RESTAURANTS)

@@ -92,7 +92,7 @@ def make_orders(world: World, streams: Streams) -> Orders:
 
     algorithm = world.algorithm_of[zone, day]
     size = np.array([a.max_size for a in world.algorithms] + [1])[algorithm]
-    poolable = (size > 1) & places.batchable[restaurant] & (rng.random(n) < 0.75)
+    poolable = (size > 1) & places.batchable[restaurant] & (rng.random(n) < 0.85)
     return Orders(
         customer=customer, restaurant=restaurant, zone=zone, placed=placed, day=day, at=at, miles=miles,
         items=items, total_cents=total, fee_cents=fee, tip_cents=tip, prep_stated=stated, prep=prep,

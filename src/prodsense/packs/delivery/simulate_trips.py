@@ -22,6 +22,8 @@ from .simulate_world import World
 ETA_SD = 4.0
 #: Share of batches that are given up and delivered one by one.
 DISSOLVED = 0.02
+#: Share of batches that are cancelled once and then formed again.
+BATCHES_CANCELLED = 0.06
 
 @dataclass(frozen=True)
 class Batches:
@@ -148,8 +150,9 @@ def _drive(
     there = routes.order >= 0
 
     complete = np.where(there, created[routes.order], -np.inf).max(axis=1, initial=-np.inf) + 15.0
-    weak = np.array([a.cancelled for a in world.algorithms])[algorithm]
-    retried = (rng.random(first.size) < weak) & (np.arange(first.size) < several)
+    weakness = np.array([a.weakness for a in world.algorithms])[algorithm]
+    failing = BATCHES_CANCELLED + world.effects.batch_cancellation_spread * weakness
+    retried = (rng.random(first.size) < failing) & (np.arange(first.size) < several)
     withdrawn, released = _withdrawn(orders, routes, retried, complete, dissolved, created, rng)
     formed = complete + 90.0 * retried
 
@@ -262,7 +265,10 @@ def _calibrate(
     Returns seconds for individual deliveries, seconds per batch, and planted minutes by algorithm.
     """
     shared = np.arange(algorithm.size) < several
-    effects, want, have, weight = world.effects, {}, {}, {}
+    effects = world.effects
+    want: dict[int, float] = {}
+    have: dict[int, float] = {}
+    weight: dict[int, int] = {}
     for i, a in enumerate(world.algorithms):
         mine = rides & (shared & (algorithm == i))[:, None]
         if mine.any():
@@ -270,9 +276,9 @@ def _calibrate(
             have[i], weight[i] = float(natural[mine].mean()), int(mine.sum())
     wait = max([0.0, *(have[i] - want[i] for i in want)])
     shifts = np.full(algorithm.size, wait)
-    for i in want:
-        shifts[shared & (algorithm == i)] = want[i] - have[i] + wait
-    planted = {f"{world.algorithms[i].name} {world.algorithms[i].version}": want[i] / 60 for i in want}
+    for i, seconds in want.items():
+        shifts[shared & (algorithm == i)] = seconds - have[i] + wait
+    planted = {f"{world.algorithms[i].name} {world.algorithms[i].version}": s / 60 for i, s in want.items()}
     total = sum(weight.values())
     planted["all"] = sum(want[i] * weight[i] for i in want) / total / 60 if total else 0.0
     return wait, shifts, planted
