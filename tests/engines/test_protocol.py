@@ -130,6 +130,7 @@ MACROS = {
     "days_between(TIMESTAMP '2024-01-01 23:59:00', TIMESTAMP '2024-01-02 00:01:00')": 1,
     "add_days(DATE '2024-02-28', 2)": date(2024, 3, 1),
     "add_minutes(TIMESTAMP '2024-01-01 00:00:00', 1.5)": datetime(2024, 1, 1, 0, 1, 30),
+    "add_minutes(TIMESTAMP '2024-01-01 00:00:00', 1440)": datetime(2024, 1, 2),
     "ratio(1, 3)": 1 / 3,
     "ratio(1, 0)": None,
     "ratio(CAST(NULL AS INT), 2)": None,

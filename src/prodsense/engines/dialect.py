@@ -52,9 +52,9 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "postgres": "(CAST({0} AS DATE) + CAST({1} AS INT))",
     }),
     "add_minutes": (2, {
-        "duckdb": "(CAST({0} AS TIMESTAMP) + TO_MICROSECONDS(CAST({1} * 60000000 AS BIGINT)))",
+        "duckdb": "(CAST({0} AS TIMESTAMP) + TO_MICROSECONDS(CAST(ROUND(CAST({1} AS DOUBLE) * 60000000) AS BIGINT)))",
         "spark":
-            "TIMESTAMP_MICROS(UNIX_MICROS(CAST({0} AS TIMESTAMP)) + CAST({1} * 60000000 AS BIGINT))",
+            "TIMESTAMP_MICROS(UNIX_MICROS(CAST({0} AS TIMESTAMP)) + CAST(ROUND(CAST({1} AS DOUBLE) * 60000000) AS BIGINT))",
         "postgres": "(CAST({0} AS TIMESTAMP) + {1} * INTERVAL '1 minute')",
     }),
     "ratio": (2, {
@@ -88,6 +88,12 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "duckdb": "(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE {1})",
         "spark": "FROM_UTC_TIMESTAMP(CAST({0} AS TIMESTAMP), {1})",
         "postgres": "(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE {1})",
+    }),
+    # A number for a whole row of relation alias {0}, the only one its SELECT reads; to sum up and compare.
+    "row_hash": (1, {
+        "duckdb": "CAST(HASH({0}) AS DECIMAL(38, 0))",
+        "spark": "CAST(XXHASH64(*) AS DECIMAL(38, 0))",
+        "postgres": "CAST(HASHTEXTEXTENDED(CAST({0} AS TEXT), 0) AS DECIMAL(38, 0))",
     }),
     # Rows, not a value: one day each, both ends inside; only as the sole item of a SELECT.
     "day_list": (2, {
@@ -147,7 +153,7 @@ def _render_tree(tree: exp.Expression, dialect: str, pretty: bool) -> str:
 
     try:
         return expand_macros(tree, dialect).sql(
-            dialect, pretty=pretty, unsupported_level=ErrorLevel.RAISE, comments=False
+            dialect, pretty=pretty, unsupported_level=ErrorLevel.RAISE, comments=False, copy=False
         )
     except UnsupportedError as error:
         raise SqlError(f"cannot be written for {dialect}: {error}") from None
@@ -206,5 +212,4 @@ def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
     def expand_node(node: exp.Expression) -> exp.Expression:
         return node.transform(expand)
 
-    copy = tree.copy()
-    return copy.transform(expand)
+    return tree.copy().transform(expand, copy=False)
