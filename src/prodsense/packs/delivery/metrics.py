@@ -12,7 +12,9 @@ from prodsense.contracts.vocabulary import Dimension, Metric
 
 # The slices that deliveries, orders and whatever points to them reach.
 _OF_ORDERS = ("time_of_day", "day_of_week", "geography", "restaurant_type")
-_OF_DELIVERIES = ("delivery_type", *_OF_ORDERS, "algorithm", "algorithm_version", "driver", "vehicle_type", "restaurant")
+_OF_DELIVERIES = (
+    "delivery_type", *_OF_ORDERS, "algorithm", "algorithm_version", "driver", "vehicle_type", "restaurant",
+)
 _OF_BATCHES = ("algorithm", "algorithm_version", "driver", "vehicle_type", *_OF_ORDERS)
 
 _delivery = partial(Metric, source="deliveries", by=_OF_DELIVERIES)
@@ -21,27 +23,69 @@ _batched = partial(_delivery, where="delivery_type = 'batched'")
 _order = partial(Metric, source="orders", by=("delivery_type", *_OF_ORDERS))
 _batch = partial(Metric, source="batches", by=_OF_BATCHES)
 _completed = partial(_batch, where="is_completed")
+_issue = partial(
+    Metric, unit="share", better="down", source="order_issues", by=("delivery_type", "issue_type", *_OF_ORDERS),
+)
+_answer = partial(Metric, source="customer_answers", by=("frequent_batched_customer", "delivery_type", *_OF_ORDERS))
+_driver_answer = partial(
+    Metric, unit="score", better="up", sql="mean(score)", source="driver_answers",
+    by=("frequent_batch_driver", "driver", "vehicle_type", "time_of_day", "day_of_week"),
+)
+_cost = partial(Metric, unit="currency", better="down", source="order_costs")
 _part = partial(Metric, hidden=True, better="none")
+
+_OF_DRIVERS = ("delivery_type", "driver", "vehicle_type", "time_of_day", "day_of_week")
+_OF_RUNS = ("algorithm", "algorithm_version", "load_level", "time_of_day", "day_of_week")
+
+
+def _share_of_orders(flag: str) -> str:
+    """Share of orders with the flag. order_issues has a row for each order and issue type, so rows over types are orders."""
+    return f"ratio(COUNT(DISTINCT CASE WHEN {flag} THEN order_id END) * COUNT(DISTINCT issue_type), COUNT({flag}))"
+
+
+_FOOD = "issue_type IN ('cold_food', 'poor_condition')"
+
+# Both segments have a row each day: the value is that of frequent ones, but in the slice of the others.
+_OF_FREQUENT = (
+    "CASE WHEN COUNT(*) FILTER (WHERE segment = 'frequent') > 0"
+    " THEN ratio(SUM(CASE WHEN segment = 'frequent' THEN {0} END), SUM(CASE WHEN segment = 'frequent' THEN {1} END))"
+    " ELSE ratio(SUM({0}), SUM({1})) END"
+)
+
+_SAVING = "(" + " - ".join(
+    f"ratio(SUM(CASE WHEN arm = '{arm}' THEN cost_cents END) / 100.0,"
+    f" COUNT(*) FILTER (WHERE arm = '{arm}' AND is_delivered))"
+    for arm in ("control", "treatment")
+) + ")"
+_MEAN_FEE = "(mean(CASE WHEN is_delivered THEN delivery_fee_cents END) / 100)"
+
+# What dates a row for time_of_day and day_of_week.
+_MOMENTS = {
+    "orders": "order_timestamp", "deliveries": "order_timestamp", "order_issues": "order_timestamp",
+    "order_costs": "order_timestamp", "batches": "batch_created_at", "batched_pickups": "batch_created_at",
+    "pickup_issues": "batch_created_at", "driver_time": "hour_start", "driver_gaps": "finished_at",
+    "earnings": "earned_at", "offers": "offered_at", "algorithm_runs": "started_at",
+    "survey_answers": "slice_at", "customer_answers": "slice_at", "driver_answers": "slice_at",
+}
 
 DIMENSIONS = (
     Dimension(
         "delivery_type",
         "'batched' (in a batch of two or more deliveries that is not cancelled) or 'individual'.",
-        {"orders": "delivery_type", "deliveries": "delivery_type"},
+        {"orders": "delivery_type", "deliveries": "delivery_type", "order_issues": "delivery_type",
+         "order_costs": "delivery_type", "earnings": "delivery_type", "driver_time": "NULLIF(activity, 'idle')"},
         "Delivery type",
     ),
     Dimension(
         "time_of_day",
         "Hour of the day, 0 to 23: of the order, of the batch's creation, or of the driver's time.",
-        {"orders": "hour_of(order_timestamp)", "deliveries": "hour_of(order_timestamp)",
-         "batches": "hour_of(batch_created_at)"},
+        {name: f"hour_of({moment})" for name, moment in _MOMENTS.items()},
         "Hour",
     ),
     Dimension(
         "day_of_week",
         "Weekday, 1 (Monday) to 7 (Sunday): of the order, of the batch's creation, or of the driver's time.",
-        {"orders": "iso_weekday(order_timestamp)", "deliveries": "iso_weekday(order_timestamp)",
-         "batches": "iso_weekday(batch_created_at)"},
+        {name: f"iso_weekday({moment})" for name, moment in _MOMENTS.items()},
         "Weekday",
     ),
     Dimension(
@@ -76,6 +120,38 @@ DIMENSIONS = (
     Dimension(
         "algorithm_version", "Version within a batching algorithm.",
         {"dim_batching_algorithms": "algorithm_version"}, "Version",
+    ),
+    Dimension(
+        "issue_type",
+        "Reported problem: cold_food, poor_condition, wrong_item, missing_item, missing_order;"
+        " drivers_waiting, congestion.",
+        {"order_issues": "issue_type", "pickup_issues": "issue_type"},
+        "Issue",
+    ),
+    Dimension(
+        "frequent_batched_customer",
+        "'frequent': at least two batched orders (setting frequent_batched_orders) in 28 days; else 'other'."
+        " Of a survey answer, the 28 days up to it.",
+        {"customer_windows": "segment", "customer_answers": "frequent_batched_customer"},
+        "Customer segment",
+    ),
+    Dimension(
+        "frequent_batch_driver",
+        "'frequent': at least half (setting frequent_batch_driver_share) of the deliveries of 28 days were batched;"
+        " else 'other'. Of a survey answer, the 28 days up to it.",
+        {"driver_windows": "segment", "driver_answers": "frequent_batch_driver"},
+        "Driver segment",
+    ),
+    Dimension(
+        "load_level",
+        "Load that a run of an algorithm met, by orders considered: low (lower half of runs), medium, high, peak"
+        " (top tenth).",
+        {"algorithm_runs": "load_level"},
+        "Load",
+    ),
+    Dimension(
+        "variant", "Arm of the batching test that the order fell in; empty outside the test.",
+        {"order_arms": "variant"}, "Variant",
     ),
 )
 
@@ -167,9 +243,9 @@ METRICS = (
     ),
     _completed(
         "planned_vs_actual_batch_time",
-        "Mean minutes that completed batches took beyond the plan; batches without a planned time above 0 are left out.",
-        "minutes", "down",
-        "mean(CASE WHEN planned_total_time_minutes > 0 THEN actual_total_time_minutes - planned_total_time_minutes END)",
+        "Mean actual less planned minutes of completed batches; those without a planned time above 0 are left out.",
+        "minutes", "down", "mean(actual_total_time_minutes - planned_total_time_minutes)",
+        where="is_completed AND planned_total_time_minutes > 0",
     ),
     _completed(
         "batch_revenue",
@@ -219,5 +295,202 @@ METRICS = (
         "estimated_food_temperature_at_delivery",
         "Mean estimated food temperature at the door of batched deliveries, in the source's unit.",
         "degrees", "none", "mean(food_temperature)",
+    ),
+    _delivered(
+        "batch_customer_satisfaction",
+        "Mean customer_satisfaction_score (1 to 5) of batched delivered deliveries. Sliced by delivery_type, individual"
+        " ones stand beside: they have a score where they went in a batch of one.",
+        "score", "up",
+        # The value is that of batched rows wherever there are any; a slice without any shows its own.
+        "CASE WHEN COUNT(*) FILTER (WHERE delivery_type = 'batched') > 0"
+        " THEN mean(CASE WHEN delivery_type = 'batched' THEN satisfaction_score END) ELSE mean(satisfaction_score) END",
+    ),
+    # Customers: what they report and answer
+    _issue(
+        "food_condition_complaint_rate",
+        "Share of delivered orders with a complaint or refund request that cites cold food or poor food condition."
+        " By issue_type the two causes stand apart; the two sources are food_condition_ticket_rate and"
+        " food_condition_refund_rate.",
+        sql=_share_of_orders("is_reported"), where=_FOOD,
+    ),
+    _issue(
+        "food_condition_ticket_rate",
+        "Share of delivered orders with a support ticket that cites cold food or poor condition.",
+        sql=_share_of_orders("is_complained"), where=_FOOD,
+    ),
+    _issue(
+        "food_condition_refund_rate",
+        "Share of delivered orders with a refund request that cites cold food or poor condition.",
+        sql=_share_of_orders("is_refund_requested"), where=_FOOD,
+    ),
+    _issue(
+        "incorrect_order_rate",
+        "Share of delivered orders reported (ticket or refund request) with a wrong or missing item, or as missing.",
+        sql=_share_of_orders("is_reported"),
+        where="issue_type IN ('wrong_item', 'missing_item', 'missing_order')",
+    ),
+    _answer(
+        "food_quality_csat", "Mean score of customers' answers on food quality.", "score", "up", "mean(score)",
+        where="topic = 'food_quality'", by=("delivery_type", *_OF_ORDERS, "frequent_batched_customer"),
+    ),
+    _answer(
+        "overall_customer_csat", "Mean score of customers' answers on overall satisfaction.", "score", "up",
+        "mean(score)", where="topic = 'overall'",
+    ),
+    _answer(
+        "customer_nps",
+        "Net promoter score of customers, -100 to 100: percent who answered 9 or 10 less percent who answered 0 to 6.",
+        "score", "up", "100 * (share(nps_score >= 9) - share(nps_score <= 6))",
+    ),
+    Metric(
+        "batched_customer_retention_rate",
+        "Share of customers with at least two batched orders in 28 days who order again in the following 28. Of each"
+        " period, the last day whose following 28 days have passed. Sliced by frequent_batched_customer, all other"
+        " customers of the window stand beside.",
+        "share", "up", _OF_FREQUENT.format("returned", "customers"),
+        source="customer_windows", by=("frequent_batched_customer",), last=True, matures=28,
+    ),
+    Metric(
+        "batched_customer_churn_rate",
+        "Share of customers with at least two batched orders in 28 days who do not order in the following 28: one less"
+        " batched_customer_retention_rate.",
+        "share", "down", "1 - batched_customer_retention_rate", by=("frequent_batched_customer",),
+    ),
+    # Drivers: pay and work
+    _part("driver_pay", "Pay of drivers.", "currency", sql="SUM(amount_cents) / 100.0", source="earnings"),
+    _part("online_hours", "Hours that drivers were online.", "hours", sql="SUM(minutes) / 60", source="driver_time"),
+    _part(
+        "completed_deliveries", "Delivered deliveries, dated by delivery.", "count",
+        sql="COUNT(*)", source="deliveries", where="is_delivered", time="delivered_at",
+    ),
+    _part(
+        "completed_trips", "Trips with a delivered delivery: a batch or an individual delivery each.", "count",
+        sql="COUNT(DISTINCT trip_id)", source="deliveries", where="is_delivered", time="delivered_at",
+    ),
+    _part(
+        "driven_miles", "Miles driven for delivered deliveries, dated by delivery.", "miles",
+        sql="SUM(driven_miles)", source="deliveries", where="is_delivered", time="delivered_at",
+    ),
+    Metric(
+        "driver_earnings_per_hour",
+        "Pay of drivers over their hours online. By delivery_type, hours are those spent on such deliveries; idle hours"
+        " stand in a row without a type.",
+        "currency", "up", "ratio(driver_pay, online_hours)", by=_OF_DRIVERS,
+    ),
+    Metric(
+        "driver_earnings_per_trip",
+        "Pay of drivers over trips; one trip is one batch or one individual delivery, delivered.",
+        "currency", "up", "ratio(driver_pay, completed_trips)", by=_OF_DRIVERS,
+    ),
+    Metric(
+        "deliveries_per_hour", "Delivered deliveries over drivers' hours online.",
+        "ratio", "up", "ratio(completed_deliveries, online_hours)", by=_OF_DRIVERS,
+    ),
+    _delivered(
+        "mileage_per_delivery",
+        "Miles driven over delivered deliveries whose miles are known; a batch's miles count once.",
+        "miles", "down", "mean(driven_miles)",
+    ),
+    Metric(
+        "mileage_per_dollar_earned", "Miles driven for delivered deliveries over drivers' pay.",
+        "ratio", "down", "ratio(driven_miles, driver_pay)", by=_OF_DRIVERS,
+    ),
+    _delivery(
+        "driver_restaurant_wait_time", "Mean minutes from the driver's arrival at the restaurant to pickup.",
+        "minutes", "down", "mean(restaurant_wait_minutes)",
+    ),
+    Metric(
+        "driver_between_offers_idle_time",
+        "Mean minutes that a driver waits online between finishing the last job at hand and the next batch offer or"
+        " assignment in the same session.",
+        "minutes", "down", "mean(idle_minutes)", source="driver_gaps",
+        by=("driver", "vehicle_type", "time_of_day", "day_of_week"),
+    ),
+    Metric(
+        "driver_idle_time",
+        "Downtime of a driver in one cycle of work: mean wait at a restaurant plus mean wait for the next offer.",
+        "minutes", "down", "driver_restaurant_wait_time + driver_between_offers_idle_time",
+        by=("driver", "vehicle_type", "time_of_day", "day_of_week"),
+    ),
+    Metric(
+        "driver_utilization_rate",
+        "Share of drivers' time online with a delivery at hand (assignment to delivery); overlapping ones count once.",
+        "share", "up", "ratio(SUM(CASE WHEN activity <> 'idle' THEN minutes END), SUM(minutes))", source="driver_time",
+        by=("driver", "vehicle_type", "time_of_day", "day_of_week"),
+    ),
+    Metric(
+        "batch_offer_acceptance_rate",
+        "Batch offers accepted over batch offers made; an offer still open counts as made.",
+        "share", "up", "share(is_accepted)", source="offers", by=_OF_BATCHES,
+    ),
+    _driver_answer(
+        "driver_satisfaction_score", "Mean score of drivers' answers, all topics of the batching survey.",
+    ),
+    _driver_answer(
+        "driver_instruction_clarity_score", "Mean score of drivers' answers on how clear batch instructions are.",
+        where="topic = 'instruction_clarity'",
+    ),
+    _driver_answer(
+        "driver_pay_fairness_score", "Mean score of drivers' answers on how fair batch pay is.",
+        where="topic = 'pay_fairness'",
+    ),
+    _driver_answer(
+        "driver_multi_order_ease_score", "Mean score of drivers' answers on how easy several orders at once are.",
+        where="topic = 'multi_order_ease'",
+    ),
+    Metric(
+        "frequent_batch_driver_churn_rate",
+        "Share of drivers with mostly batched deliveries in 28 days who deliver nothing in the following 28. Of each"
+        " period, the last day whose following 28 days have passed. Sliced by frequent_batch_driver, all other drivers"
+        " of the window stand beside.",
+        "share", "down", "1 - frequent_batch_driver_retention", by=("frequent_batch_driver",),
+    ),
+    _part(
+        "frequent_batch_driver_retention", "The drivers who go on delivering.", "share",
+        sql=_OF_FREQUENT.format("returned", "drivers"), source="driver_windows", last=True, matures=28,
+    ),
+    # Restaurants
+    Metric(
+        "restaurant_satisfaction_score", "Mean score of restaurants' answers on batched pickups.",
+        "score", "up", "mean(score)", source="survey_answers", where="respondent = 'restaurant'",
+        by=("restaurant_type", "restaurant", "time_of_day", "day_of_week"),
+    ),
+    Metric(
+        "batched_pickup_issue_rate",
+        "Share of batched pickups (visits of a batch to a restaurant) with a reported problem: drivers waiting, or"
+        " congestion.",
+        "share", "down",
+        "ratio(COUNT(DISTINCT CASE WHEN is_reported THEN batch_id * 1000 + pickup_sequence END)"
+        " * COUNT(DISTINCT issue_type), COUNT(is_reported))",
+        source="pickup_issues", by=("issue_type", "restaurant", *_OF_BATCHES),
+    ),
+    # Platform: cost and the algorithm at work
+    _cost(
+        "logistics_cost_per_order", "Logistics cost over delivered orders; cost of orders that failed is inside.",
+        sql="ratio(SUM(cost_cents) / 100.0, COUNT(*) FILTER (WHERE is_delivered))",
+        by=("delivery_type", *_OF_ORDERS),
+    ),
+    _cost(
+        "delivery_fee_reduction_potential",
+        "Headroom to lower the delivery fee: logistics cost per delivered order under control less that under treatment"
+        " of the batching test, at most the mean fee. Where nothing is assigned to the test, individual less batched"
+        " orders (observational).",
+        better="up",
+        sql=f"CASE WHEN {_SAVING} > {_MEAN_FEE} THEN {_MEAN_FEE} ELSE {_SAVING} END",
+        by=_OF_ORDERS,
+    ),
+    Metric(
+        "algorithm_computation_time", "Mean run time of a batching algorithm's runs.",
+        "seconds", "down", "mean(seconds)", source="algorithm_runs", by=_OF_RUNS,
+    ),
+    Metric(
+        "algorithm_computation_time_p95", "Run time that 95 of 100 runs stay within.",
+        "seconds", "down", "quantile(seconds, 0.95)", source="algorithm_runs", by=_OF_RUNS,
+    ),
+    Metric(
+        "algorithm_peak_scalability",
+        "Mean run time at peak load: runs whose orders considered are in the top tenth of all runs. Computation time as"
+        " a function of load is algorithm_computation_time by load_level.",
+        "seconds", "down", "mean(seconds)", source="algorithm_runs", where="load_level = 'peak'", by=_OF_RUNS,
     ),
 )

@@ -206,14 +206,14 @@ CREATE TABLE fact_batch_delivery_events (
     date_partition DATE                          -- Day of event_timestamp; may be absent. [day]
 );
 
--- Problems reported by customers or restaurants. A ticket with a restaurant_id is the restaurant's.
+-- Problems reported by customers (about food and orders) or restaurants (about drivers waiting and congestion).
 -- partition: date_partition
 -- time: created_at
 CREATE TABLE support_tickets (
     ticket_id BIGINT UNIQUE,                     -- Ticket.
     order_id BIGINT REFERENCES fact_orders (order_id), -- The order it is about.
     batch_id BIGINT REFERENCES fact_delivery_batches (batch_id), -- The batch it is about, if the restaurant names one.
-    restaurant_id BIGINT REFERENCES dim_restaurants (restaurant_id), -- The restaurant that reports; NULL when the customer does.
+    restaurant_id BIGINT REFERENCES dim_restaurants (restaurant_id), -- The restaurant that reports, or that the problem is about.
     customer_id BIGINT REFERENCES dim_customers (customer_id), -- The customer who reports, if one.
     issue_type VARCHAR(100),                     -- Problem: cold_food, poor_condition, wrong_item, missing_item, missing_order, drivers_waiting, congestion or other.
     created_at TIMESTAMP,                        -- When it was reported; the order's time where absent. [UTC]

@@ -1,0 +1,122 @@
+-- Drivers who delivered in the 28 days up to a day, by segment, and how many of them delivered in the 28 days after it.
+-- 'frequent': at least half (the setting frequent_batch_driver_share) of what they delivered in the window was batched.
+-- Each driver is swept once: the windows' counts change only where a delivery enters or leaves them.
+-- Days without a delivery in the next 28 days (and none of their own) are left out: nothing of them is known yet.
+-- key: day, segment    partition: day    spread: 28 days
+-- time: day
+-- column: day = last day of the window [day]
+-- column: segment = 'frequent' or 'other'
+-- column: drivers = drivers with a delivery in the window [drivers]
+-- column: returned = of these, those who delivered in the following 28 days [drivers]
+WITH cutoff AS (
+    SELECT COALESCE(MAX(value), 0.5) AS batched_share
+    FROM settings
+    WHERE setting = 'frequent_batch_driver_share'
+),
+days AS (
+    SELECT
+        driver_id,
+        date_partition AS day,
+        COUNT(*) AS deliveries,
+        COUNT(*) FILTER (WHERE delivery_type = 'batched') AS batched
+    FROM delivery_facts
+    WHERE is_delivered AND driver_id IS NOT NULL
+    GROUP BY driver_id, date_partition
+),
+moves AS (
+    SELECT driver_id, add_days(day, -28) AS day, 0 AS past, 0 AS batched, deliveries AS future, 0 AS today FROM days
+    UNION ALL
+    SELECT driver_id, day, deliveries, batched, -deliveries, deliveries FROM days
+    UNION ALL
+    SELECT driver_id, add_days(day, 28), -deliveries, -batched, 0, 0 FROM days
+),
+changes AS (
+    SELECT
+        driver_id,
+        day,
+        SUM(past) AS past,
+        SUM(batched) AS batched,
+        SUM(future) AS future,
+        SUM(today) AS today
+    FROM moves
+    GROUP BY driver_id, day
+),
+states AS (
+    SELECT
+        day,
+        LEAD(day) OVER (PARTITION BY driver_id ORDER BY day) AS until,
+        SUM(past) OVER (PARTITION BY driver_id ORDER BY day) AS past,
+        SUM(batched) OVER (PARTITION BY driver_id ORDER BY day) AS batched,
+        SUM(future) OVER (PARTITION BY driver_id ORDER BY day) AS future,
+        future AS future_change,
+        today
+    FROM changes
+),
+stays AS (
+    SELECT
+        s.day,
+        s.until,
+        CASE WHEN s.past > 0 AND s.batched > 0 AND s.batched >= c.batched_share * s.past THEN 1 ELSE 0 END AS frequent,
+        CASE WHEN s.past > 0 AND NOT (s.batched > 0 AND s.batched >= c.batched_share * s.past) THEN 1 ELSE 0 END AS other,
+        CASE WHEN s.future > 0 THEN 1 ELSE 0 END AS returned,
+        s.future_change,
+        s.today
+    FROM states AS s
+    CROSS JOIN cutoff AS c
+),
+steps AS (
+    SELECT
+        day,
+        frequent,
+        other,
+        frequent * returned AS frequent_returned,
+        other * returned AS other_returned,
+        future_change,
+        today
+    FROM stays
+    UNION ALL
+    SELECT until, -frequent, -other, -frequent * returned, -other * returned, 0, 0
+    FROM stays
+    WHERE until IS NOT NULL
+),
+by_day AS (
+    SELECT
+        day,
+        SUM(frequent) AS frequent,
+        SUM(other) AS other,
+        SUM(frequent_returned) AS frequent_returned,
+        SUM(other_returned) AS other_returned,
+        SUM(future_change) AS future,
+        SUM(today) AS today
+    FROM steps
+    GROUP BY day
+),
+running AS (
+    SELECT
+        day,
+        today,
+        SUM(frequent) OVER (ORDER BY day) AS frequent,
+        SUM(other) OVER (ORDER BY day) AS other,
+        SUM(frequent_returned) OVER (ORDER BY day) AS frequent_returned,
+        SUM(other_returned) OVER (ORDER BY day) AS other_returned,
+        SUM(future) OVER (ORDER BY day) AS future
+    FROM by_day
+),
+known AS (
+    SELECT *
+    FROM running
+    WHERE (future > 0 OR today > 0) AND frequent + other > 0
+)
+SELECT
+    day,
+    'frequent' AS segment,
+    CAST(frequent AS BIGINT) AS drivers,
+    CAST(frequent_returned AS BIGINT) AS returned
+FROM known
+UNION ALL
+SELECT
+    day,
+    'other' AS segment,
+    CAST(other AS BIGINT) AS drivers,
+    CAST(other_returned AS BIGINT) AS returned
+FROM known
