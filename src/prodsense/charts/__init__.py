@@ -16,7 +16,7 @@ _HOMES = {
     **dict.fromkeys(("bars", "sparkline"), "prodsense.charts.terminal"),
 }
 
-__all__ = sorted(_HOMES)
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

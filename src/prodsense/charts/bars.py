@@ -379,8 +379,8 @@ def headline(
     """The parts of a headline number as text: ``value``, ``change`` and ``mood`` (good, bad or flat)."""
     change = format_change(value, previous, unit)
     mood = "flat"
-    if change and better != "none" and value != previous and value is not None and previous is not None:
-        mood = "good" if (value > previous) == (better == "up") else "bad"
+    if better != "none" and change[:1] in ("+", "−"):
+        mood = "good" if (change[0] == "+") == (better == "up") else "bad"
     return {"value": format_value(value, unit, compact=True), "change": change, "mood": mood}
 
 

@@ -17,6 +17,8 @@ from typing import Any, Literal
 Mode = Literal["light", "dark"]
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+#: In charts: fonts with the widths that labels are laid out by when a chart is rendered without a browser.
+PICTURE_FONT = '"Helvetica Neue", Helvetica, Arial, "Liberation Sans", sans-serif'
 MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
 
 
@@ -112,7 +114,7 @@ def vega_config(theme: Theme = LIGHT) -> dict[str, Any]:
     title = {"color": theme.ink, "subtitleColor": theme.muted, "fontSize": 15, "subtitleFontSize": 12}
     return {
         "background": theme.surface,
-        "font": FONT,
+        "font": PICTURE_FONT,
         "padding": {"left": 4, "right": 12, "top": 8, "bottom": 4},
         "view": {"stroke": None},
         "title": title | {"anchor": "start", "fontWeight": 600, "subtitlePadding": 4, "offset": 12, "frame": "bounds"},

@@ -59,11 +59,15 @@ def format_change(value: float | None, previous: float | None, unit: str = "") -
     if value is None or previous is None:
         return ""
     if unit == "share":
-        points = (value - previous) * 100
-        return f"{points:+.1f} pp".replace("-", "−")
+        return _signed((value - previous) * 100) + " pp"
     if previous == 0:
         return ""
-    return f"{(value - previous) / abs(previous) * 100:+.1f}%".replace("-", "−")
+    return _signed((value - previous) / abs(previous) * 100) + "%"
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.1f}"
+    return "±0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def unit_suffix(unit: str) -> str:
