@@ -68,12 +68,17 @@ def csv(files: Sequence[str], header: Sequence[str], delimiter: str, mapping: Ma
     )
 
 
-def json_lines(files: Sequence[str], mapping: Mapping[str, str]) -> str:
-    """Newline-delimited JSON objects; a line that is none comes as a row of NULLs, blank lines not at all."""
-    spec = ", ".join(f"{literal(source)}: 'VARCHAR'" for source in dict.fromkeys(mapping.values()))
+def json_lines(files: Sequence[str], mapping: Mapping[str, str], types: Mapping[str, str] | None = None) -> str:
+    """Newline-delimited JSON objects, all columns as text.
+
+    A line that is no object comes as a row of NULLs, blank lines not at all. With `types` (offered name →
+    type) the engine parses straight into them, which is faster, and any such line or cell is an error.
+    """
+    kinds = types or {}
+    spec = ", ".join(f"{literal(key)}: '{kinds.get(target, 'VARCHAR')}'" for target, key in mapping.items())
     return (
         f"SELECT {_columns(mapping)}file_index AS _file FROM read_json({_list(files)}, format = 'newline_delimited',"
-        f" ignore_errors = true, columns = {{{spec}}}, hive_partitioning = false)"
+        f" ignore_errors = {'false' if types else 'true'}, columns = {{{spec}}}, hive_partitioning = false)"
     )
 
 

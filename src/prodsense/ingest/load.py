@@ -32,7 +32,8 @@ _EXAMPLES = 20
 class Staged:
     """Rows of one table, read and checked, before they meet what is stored.
 
-    `rows` is a relation or, for a source that may be scanned twice (`direct`), a SELECT over it.
+    `rows` is a relation or, for a source that may be scanned twice (`direct`), a SELECT over it;
+    then `unsound` finds a row that breaks a rule.
     `rules` are numbered from 1 in ``_rule``; `starts` is the first row id and the row count of each file.
     """
 
@@ -42,6 +43,7 @@ class Staged:
     files: list[File]
     rows: str = ""
     direct: bool = False
+    unsound: str = ""
     rules: list[Rule] = field(default_factory=list)
     starts: dict[int, tuple[int, int]] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
@@ -176,7 +178,8 @@ def stage(engine: DuckDBEngine, table: Table, source: str, groups: list[Group], 
     if len(groups) == 1 and groups[0].steady and not groups[0].numbered:
         checked = check(engine, table, groups[0].types)
         staged.rules = list(checked.rules)
-        staged.rows = f"({checked.select(groups[0].scan, ['_file'], cells=False)})"
+        staged.rows = f"({checked.typed(groups[0].scan, ['_file'])})"
+        staged.unsound = checked.unsound(groups[0].scan)
         staged.direct = True
         return staged
     materialise(engine, staged, stack)
@@ -211,6 +214,11 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
                 raise ContractError(
                     f"{', '.join(Path(f.path).name for f in group.files[:3])} cannot be read ({error}); write it again"
                 ) from None
+            groups[:0] = group.fallback()
+            continue
+        if group.hopeful and engine.raw(f"SELECT 1 FROM {name} WHERE _rule > 0 AND _file >= {first} LIMIT 1").fetchall():
+            engine.raw(f"DELETE FROM {name} WHERE _file >= {first}" if created else f"DROP TABLE {name}")
+            assert group.fallback is not None
             groups[:0] = group.fallback()
             continue
         created = True
@@ -289,8 +297,8 @@ def load_staged(
 def _load_clean(engine: DuckDBEngine, staged: Staged, outcome: Outcome) -> int | None:
     """Insert straight from the source when every row is sound and new; None when one is not."""
     batch = Batch(engine, staged.table, staged.rows, False)
-    read, unsound = engine.raw(f"SELECT COUNT(*), COUNT(*) FILTER (WHERE _rule > 0) FROM {staged.rows} AS s").fetchall()[0]
-    if unsound or batch.repeats() or batch.overlaps() or batch.unique_clashes() or batch.references(outcome):
+    read = engine.raw(f"SELECT COUNT(*) FROM {staged.rows} AS s").fetchall()[0][0]
+    if engine.raw(staged.unsound).fetchall() or batch.repeats() or batch.overlaps() or batch.unique_clashes() or batch.references(outcome):
         return None
     batch.insert(outcome)
     counts = [(0, read)]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import mmap
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +21,7 @@ from prodsense.engines import duckdb_scan as scan
 from prodsense.errors import ContractError, EngineError, UsageError, did_you_mean
 from prodsense.ingest import tolerant
 from prodsense.ingest.discover import File, readable
+from prodsense.ingest.rules import FLOATS, INTEGERS, normal
 
 if TYPE_CHECKING:
     from prodsense.contracts.tables import Table
@@ -44,11 +47,12 @@ class Group:
     types: dict[str, str]
     files: list[File]
     steady: bool = False
+    hopeful: bool = False
     numbered: bool = False
     broken: list[tuple[int, tolerant.Broken]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     originals: Callable[[int, Sequence[int], int], dict[int, Original]] = lambda file, rows, total: {}
-    #: Reads the same rows record by record, for when the engine refuses the scan.
+    #: Other groups for the same rows, for when the engine refuses the scan (or, `hopeful`, finds a bad row).
     fallback: Callable[[], list[Group]] | None = None
     #: Required columns that no sampled row had; fatal when no row has them.
     suspects: tuple[str, ...] = ()
@@ -256,12 +260,21 @@ class Reader:
                 raise ContractError(f"{paths[file]}: changed while it was read ({count:,} rows, {total:,} before)")
             return {row: json_original(raw, mapping, identity) for row, raw in picked.items()}
 
-        def fallback() -> list[Group]:
+        def careful() -> list[Group]:
             return [self._careful_json(file) for file in files]
 
-        return Group(
+        text = Group(
             scan.json_lines(paths, mapping), dict.fromkeys(mapping, "VARCHAR"), files,
-            warnings=warnings, originals=originals, fallback=fallback, suspects=suspects,
+            warnings=warnings, originals=originals, fallback=careful, suspects=suspects,
+        )  # fmt: skip
+        numbers = {name: "DOUBLE" for name in mapping if exact_as_double(self.table.columns[name].type)}
+        if not numbers or any(map(may_hold_booleans, paths)):
+            return text
+        # Numbers parsed by the engine are far cheaper than text that is cast. A sound file stays at that;
+        # for any other the text says what is wrong. True and false would pass for numbers: see above.
+        return Group(
+            scan.json_lines(paths, mapping, numbers), {name: numbers.get(name, "VARCHAR") for name in mapping}, files,
+            hopeful=True, warnings=warnings, originals=originals, fallback=lambda: [text], suspects=suspects,
         )  # fmt: skip
 
     def _careful_json(self, file: File) -> Group:
@@ -363,6 +376,24 @@ def json_original(raw: bytes, mapping: Mapping[str, str], identity: bool) -> Ori
     if value is None:
         return text, None
     return text, json.dumps({name: value.get(key) for name, key in mapping.items()}, ensure_ascii=False)
+
+
+def exact_as_double(type_name: str) -> bool:
+    """Whether JSON numbers of a column may travel as DOUBLE (integers beyond 2^53 break a rule)."""
+    kind = normal(type_name)
+    decimal = re.match(r"DECIMAL\((\d+),", kind)
+    return kind in INTEGERS | FLOATS or bool(decimal and int(decimal.group(1)) <= 15)
+
+
+def may_hold_booleans(path: str) -> bool:
+    """Whether ``true`` or ``false`` occurs anywhere in a file (or might, when it is compressed)."""
+    if path.lower().endswith((".gz", ".zst")):
+        return True
+    with Path(path).open("rb") as file:
+        if not file.seek(0, 2):
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"true") >= 0 or content.find(b"false") >= 0
 
 
 def is_array(start: bytes) -> bool:

@@ -55,15 +55,28 @@ class Checked:
     rules: Sequence[Rule]
     present: Sequence[str]
 
+    def typed(self, scan: str, extra: Sequence[str] = ()) -> str:
+        """SELECT of the typed columns alone, for rows that are known to be sound."""
+        columns = [*(f'{value} AS "{name}"' for name, value in self.values.items()), *(f"s.{name}" for name in extra)]
+        return f"SELECT {', '.join(columns)} FROM ({scan}) AS s"
+
+    def unsound(self, scan: str) -> str:
+        """SELECT of one row for the first rows that break a rule: the cheapest way to see that none does."""
+        broken = " OR ".join(f"({rule.condition})" for rule in self.rules) or "FALSE"
+        return f"SELECT 1 FROM ({self._inner(scan)}) AS typed WHERE {broken} LIMIT 1"
+
+    def _inner(self, scan: str, passed: str = "") -> str:
+        raw = "".join(f's."{name}" AS "raw.{name}", ' for name in self.present)
+        typed = ", ".join(f'{value} AS "{name}"' for name, value in self.values.items())
+        return f"SELECT {raw}{typed}{passed} FROM ({scan}) AS s"
+
     def select(self, scan: str, extra: Sequence[str] = (), first: int = 1, cells: bool = True) -> str:
         """SELECT of the typed columns, `extra` columns of the scan, `_rule` (0: sound) and `_cell`.
 
         Rules are numbered from `first` in their order.
         """
         passed = "".join(f", s.{name}" for name in extra)
-        raw = ", ".join(f's."{name}" AS "raw.{name}"' for name in self.present)
-        typed = ", ".join(f'{value} AS "{name}"' for name, value in self.values.items())
-        inner = f"SELECT {raw}, {typed}{passed} FROM ({scan}) AS s"
+        inner = self._inner(scan, passed)
         cases = " ".join(f"WHEN {rule.condition} THEN {number}" for number, rule in enumerate(self.rules, first))
         ruled = f"SELECT *, CAST(CASE {cases} ELSE 0 END AS SMALLINT) AS _rule FROM ({inner}) AS typed"
         columns = comma(self.values) + "".join(f", {name}" for name in extra) + ", _rule"
@@ -137,9 +150,11 @@ def _cast(raw: str, source: str, target: str) -> str:
         return f"CAST({raw} AS VARCHAR)"
     if target == "TIMESTAMP" and source == "VARCHAR":
         # TRY_CAST to TIMESTAMP drops an offset or zone unseen; it is only safe where there is none.
+        plain = f"({raw} LIKE '____-__-_____:__:__' OR {raw} LIKE '____-__-_____:__:__Z')"
         zoned = f"({raw} LIKE '%+%' OR SUBSTR({raw}, 9) LIKE '%-%' OR LOWER(RIGHT({raw}, 1)) BETWEEN 'a' AND 'y')"
         return (
-            f"CASE WHEN {zoned} THEN TRY_CAST({raw} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
+            f"CASE WHEN {plain} THEN TRY_CAST({raw} AS TIMESTAMP)"
+            f" WHEN {zoned} THEN TRY_CAST({raw} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
             f" ELSE TRY_CAST({raw} AS TIMESTAMP) END"
         )
     if target in STAMPS and source == ZONED:
@@ -202,9 +217,12 @@ def _loss_rules(column: Column, source: str, target: str) -> list[Rule]:
     name = column.name
     raw, value = f'"raw.{name}"', f'"{name}"'
     inexact = source in FLOATS or source.startswith("DECIMAL")
-    fraction = f"({raw} LIKE '%.%' OR {raw} ILIKE '%e%')" if source == "VARCHAR" else ""
+    fraction = f"({raw} LIKE '%.%' OR {raw} LIKE '%e%' OR {raw} LIKE '%E%')" if source == "VARCHAR" else ""
     if target in INTEGERS and (fraction or inexact):
         differs = f"TRY_CAST({raw} AS DOUBLE) <> CAST({value} AS DOUBLE)"
+        if source in FLOATS:
+            # Beyond 2^53 a DOUBLE does not hold every integer: which one was meant is lost.
+            differs += f" OR ABS({raw}) > 9007199254740992"
         return [Rule(
             "whole", name, f"{fraction} AND {differs}" if fraction else differs,
             f"{name} is {{cell}}, which is no whole number", f"round {name} yourself, or make it DECIMAL or DOUBLE",
