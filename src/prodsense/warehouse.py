@@ -118,9 +118,9 @@ class Warehouse:
 
     def scope(self, pack: str) -> Scope:
         """What metrics of a pack can see: its tables, models, dimensions and metrics."""
-        from prodsense.metrics.scope import pack_scope
+        from prodsense.metrics import Scope
 
-        return pack_scope(self.pack(pack))
+        return Scope.of(self.pack(pack), self.engine.columns)
 
     # -- data in -----------------------------------------------------------------------------------
 
@@ -188,19 +188,33 @@ class Warehouse:
         )
 
     def ready(self, pack: str, relations: Iterable[str] | None = None) -> None:
-        """Make sure the pack's models are there: build those never built, and say when others are stale."""
+        """Make sure that models are there: build those never built, and say when others are stale.
+
+        `relations` are those about to be read (all models of the pack by default).
+        """
         from prodsense.build import status
+        from prodsense.ingest import ensure_tables
 
         models, tables = self.definitions([pack])
-        states = status(self.engine, models, tables)
-        wanted = set(relations) if relations is not None else set(models)
-        missing = [name for name, state in states.items() if state.never_built and name in wanted]
+        read = [name for name in (relations if relations is not None else models) if name in models]
+        if relations is not None:
+            absent = [name for name in relations if name in tables and name not in self.engine.relations(pack)]
+            if absent and not self.engine.read_only:
+                ensure_tables(self.engine, tables)
+        if not read:
+            return
+        states = status(self.engine, models, tables, only=read)
+        missing = [name for name, state in states.items() if state.never_built]
         if missing:
             if self.engine.read_only:
                 raise NotBuiltError(f"{missing[0]} is not built; run: prodsense build --pack {pack}")
-            self.notify(f"building {', '.join(missing)} first")
-            self.build(pack, only=missing)
-        stale = [name for name, state in states.items() if state.stale and name in wanted]
+            self.notify(f"building {len(missing)} models first")
+            report = self.build(pack, only=read)
+            failed = [m for m in report.models if m.mode in ("failed", "skipped") and m.model in missing]
+            if failed:
+                raise NotBuiltError(f"{failed[0].model} could not be built: {failed[0].reason}")
+            return
+        stale = [name for name, state in states.items() if state.stale and models[name].kind == "table"]
         if stale:
             self.notify(
                 f"{', '.join(stale)}: new data since the last build, not in these numbers; run: prodsense build"
@@ -225,30 +239,28 @@ class Warehouse:
         `since` is inside, `until` outside. The default grain is the metric's own (mostly ``all``).
         Raises UsageError for a slice that would fan out, naming those that do not.
         """
-        from prodsense.metrics import Request, run
+        from prodsense.contracts.sql import sources
+        from prodsense.metrics import Request, compile, run_plan
 
-        found = [self.find("metrics", name) for name in names]
-        if not found:
+        if not names:
             raise UsageError("name at least one metric; see: prodsense catalog --kind metric")
+        found = [self.find("metrics", name) for name in names]
         pack = found[0][0]
         for other, metric in found:
             if other is not pack:
                 raise UsageError(f"{metric.name} is of pack {other.name}, not {pack.name}; ask them one by one")
-        scope = self.scope(pack.name)
-        dimensions = tuple(d.removeprefix(f"{pack.name}.") for d in _names(by))
         request = Request(
-            metrics=tuple(m.name for _, m in found),
-            by=dimensions,
-            grain=grain or found[0][1].grain,
-            since=since,
-            until=until,
-            where=where,
-            compare=compare,
-            as_of=as_of,
-            tz=tz,
-        )
-        self.ready(pack.name, scope.needs(request))
-        return run(self.engine, request, scope)
+            [m.name for _, m in found],
+            by=[d.removeprefix(f"{pack.name}.") for d in _names(by)],
+            grain=grain, since=since, until=until, where=where, compare=compare, as_of=as_of, tz=tz,
+        )  # fmt: skip
+        try:
+            plan = compile(request, self.scope(pack.name))
+        except NotBuiltError:
+            self.ready(pack.name)
+            plan = compile(request, self.scope(pack.name))
+        self.ready(pack.name, sources(plan.tree))
+        return run_plan(self.engine, plan)
 
     def query(self, name: str, **params: Any) -> Rows:
         """Rows of a named query."""
@@ -259,17 +271,10 @@ class Warehouse:
         return run_query(self.engine, query, params, self.scope(pack.name))
 
     def _reads(self, pack: Pack, sql: str) -> set[str]:
-        """The models that a text reads, directly or through others."""
+        """The relations that a text reads."""
         from prodsense.contracts.sql import parse, sources
 
-        models = {f"{pack.name}.{m.name}": m for m in pack.models.values()}
-        found: set[str] = set()
-        waiting = sources(parse(sql), pack.name) & set(models)
-        while waiting:
-            name = waiting.pop()
-            found.add(name)
-            waiting |= (sources(parse(models[name].sql), pack.name) & set(models)) - found
-        return found
+        return sources(parse(sql), pack.name)
 
     def analyze(self, name: str, **params: Any) -> Rows:
         """Rows (and named extras) of a named analysis."""
