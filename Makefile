@@ -21,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.runtime  ## simulate a city, build it, answer, write a report (./demo)
+demo: $(VENV)/.runtime  ## simulate a city, build it, answer, write a report (./prodsense-demo)
 	@$(BIN)/prodsense demo delivery
 
 test: $(VENV)/.dev  ## every test that this machine can run (the others say why they are skipped)
@@ -60,7 +60,7 @@ lock: $(VENV)/.dev  ## refresh requirements/*.lock within the bounds of pyprojec
 	@rm -f .lowest.txt
 
 clean:  ## remove the environments and everything that is made anew
-	rm -rf $(VENV) $(LOWEST) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/out
+	rm -rf $(VENV) $(LOWEST) prodsense-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/out
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments ------------------------------------------------------------------------------

@@ -149,8 +149,9 @@ def metric_section(pack: Any) -> Iterator[str]:
     shown = [m for m in pack.metrics.values() if not m.hidden]
     if not shown:
         return
-    yield from ("## Metrics", "", "Slices are those that a question names; every dimension that many-to-one joins reach")
-    yield from ("from the metric's source can be asked for.", "")
+    yield from ("## Metrics", "")
+    yield "Slices are those that a question names; every dimension that many-to-one joins reach from the metric's"
+    yield from ("source can be asked for.", "")
     for metric in shown:
         yield from (f"### {metric.name}", "", metric.says, "")
         yield f"* unit: {metric.unit}; better: {metric.better}; default grain: {metric.grain}"
@@ -199,21 +200,21 @@ def parameter_section(title: str, verb: str, artefacts: Mapping[str, Any]) -> It
         return
     from prodsense.contracts.vocabulary import REQUIRED
 
+    def told(default: Any) -> str:
+        return "required" if default is REQUIRED else "none" if default is None else str(default)
+
     yield from (f"## {title}", "")
     for artefact in artefacts.values():
         yield from (f"### {artefact.name}", "", artefact.says, "", "```sh")
         required = [f"--param {p.name}=..." for p in artefact.params if p.default is REQUIRED]
         yield from (" ".join([f"prodsense {verb} {artefact.name}", *required]), "```", "")
-        rows = [
-            (p.name, p.type, "required" if p.default is REQUIRED else "none" if p.default is None else p.default, p.says)
-            for p in artefact.params
-        ]
+        rows = [(p.name, p.type, told(p.default), p.says) for p in artefact.params]
         source = getattr(artefact, "as_of", "")
         if source and all(name != "as_of" for name, *_ in rows):
             rows.insert(0, ("as_of", "timestamp", f"newest {source}", "The moment to look back from."))
         if rows:
             yield from ("| parameter | type | default | meaning |", "|---|---|---|---|")
-            yield from (f"| `{n}` | {t} | {cell(str(d))} | {cell(s)} |" for n, t, d, s in rows)
+            yield from (f"| `{n}` | {t} | {cell(d)} | {cell(s)} |" for n, t, d, s in rows)
             yield ""
 
 
