@@ -70,7 +70,7 @@ def simulate(
         FileFormat, typer.Option("--format", metavar="parquet|csv", show_default=False, help="Kind of file.")
     ] = FileFormat.parquet,
 ) -> None:
-    """Write a pack's simulated tables as files, and `truth.json`: what was planted in them.
+    """Write a pack's simulated tables as files, and `_truth.json`: what was planted in them.
 
     The files load with `prodsense ingest DIR --pack PACK`.
     """

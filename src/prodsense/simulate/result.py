@@ -31,7 +31,7 @@ class Simulation:
 def write(
     simulation: Simulation, directory: str | Path, format: Literal["parquet", "csv"] = "parquet"
 ) -> list[Path]:
-    """Write one file per table and `truth.json` into `directory`, made if it is not there.
+    """Write one file per table and `_truth.json` into `directory`, made if it is not there.
 
     Returns the paths, the tables' first. CSV writes a missing value as an empty cell and text in
     quotes only where needed.
@@ -55,6 +55,6 @@ def write(
 
             pc.write_csv(table, path, pc.WriteOptions(quoting_style="needed"))
         written.append(path)
-    truth = folder / "truth.json"
+    truth = folder / "_truth.json"  # the underscore tells ingest that it is no data
     truth.write_text(json.dumps(simulation.truth, indent=2, sort_keys=True) + "\n")
     return [*written, truth]
