@@ -347,9 +347,15 @@ def newest(engine: Engine, plan: Plan) -> tuple[datetime | None, date | None]:
     tz = plan.request.tz
     moments, days = [], []
     for row in engine.query(plan.probe).to_pylist():
-        if row["newest_moment"] is not None:
-            moments.append(periods.end_of_day(row["newest_moment"].date(), tz) if row["is_day"] else row["newest_moment"])
-            days.append(row["first_moment"].date() if row["is_day"] else periods.local_day(row["first_moment"], tz))
+        earliest, latest = row["first_moment"], row["newest_moment"]
+        if latest is None:
+            continue
+        if row["is_day"]:
+            moments.append(periods.end_of_day(latest.date(), tz))
+            days.append(earliest.date())
+        else:
+            moments.append(latest)
+            days.append(periods.local_day(earliest, tz))
     return max(moments, default=None), min(days, default=None)
 
 

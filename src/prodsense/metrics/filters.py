@@ -145,7 +145,7 @@ def bind_filter(tree: exp.Expression, resolve: Resolve, literals: Literals) -> e
         if isinstance(node, exp.Anonymous) and node.name.lower() == "period_start":
             grain = node.expressions[1] if len(node.expressions) == 2 else None
             if not isinstance(grain, exp.Literal) or grain.name not in ("day", "week", "month", "quarter", "year"):
-                raise UsageError("period_start() in where takes a moment and 'day', 'week', 'month', 'quarter' or 'year'")
+                raise UsageError("period_start() takes a moment and 'day', 'week', 'month', 'quarter' or 'year'")
             return exp.Anonymous(this="period_start", expressions=[bind(node.expressions[0]), grain.copy()])
         copy = node.copy()
         for key, child in node.args.items():

@@ -61,7 +61,7 @@ def _find(scope: Scope, source: str, dimension: Dimension) -> tuple[str, list[Pa
         for home in homes:
             if home in level:
                 return home, level[home]
-    return ("*", []) if "*" in dimension.at and scope.relation(source).time else None
+    return ("*", []) if "*" in dimension.at and scope.time(source) else None
 
 
 def _levels(scope: Scope, source: str) -> Iterator[dict[str, list[Path]]]:

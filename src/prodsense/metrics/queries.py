@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.sql import bind_columns, parse_select, placeholders, qualify_tables, sources
 from prodsense.contracts.vocabulary import REQUIRED, Param, Query
-from prodsense.errors import SqlError, UsageError, did_you_mean
+from prodsense.errors import EngineError, SqlError, UsageError, did_you_mean
 from prodsense.metrics import periods
+from prodsense.metrics.filters import Literals, bind_filter, read_filter
 from prodsense.metrics.result import Rows
 from prodsense.metrics.scope import Scope
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run_query(
-    engine: Engine, query: Query | str, params: Mapping[str, Any] | None = None, scope: Scope | None = None
+    engine: Engine, query: Query | str, params: Mapping[str, Any] | None, scope: Scope
 ) -> Rows:
     """Run a query with the given parameters, the others at their defaults.
 
@@ -29,14 +30,13 @@ def run_query(
     Raises UsageError for an unknown, missing or ill-typed parameter.
     """
     if isinstance(query, str):
-        if scope is None:
-            raise UsageError(f"query {query} is named without a pack")
         query = scope.query(query)
-    assert scope is not None, "a query is read in the scope of its pack"
     tree = query_tree(query, scope)
-    values = bind_params(query.name, declared(query, tree), params or {})
-    if values.get("as_of", REQUIRED) is REQUIRED and "as_of" in values:
-        values["as_of"] = newest_of(engine, query, scope)
+    given = {name: value for name, value in (params or {}).items() if name != "as_of" or value is not None}
+    known = declared(query, tree)
+    if "as_of" in known and known["as_of"].default is REQUIRED and "as_of" not in given:
+        given["as_of"] = newest_of(engine, query, scope)
+    values = coerce_params(known.values(), given, query.name)
     used = {name: value for name, value in values.items() if name in placeholders(tree)}
     table = engine.query(tree, used)
     return Rows(arrow=table, dialect=engine.dialect, statements=((tree, used),), units=_units(query, scope, table))
@@ -59,19 +59,52 @@ def declared(query: Query, tree: exp.Query) -> dict[str, Param]:
     return known
 
 
-def bind_params(name: str, known: Mapping[str, Param], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Typed values of all parameters; a missing `as_of` stays REQUIRED for the caller to find."""
+def coerce_params(params: Iterable[Param], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Typed values of all parameters of `owner`; UsageError for an unknown, missing or ill-typed one."""
+    known = {param.name: param for param in params}
     for key in given:
         if key not in known:
             hint = did_you_mean(key, set(known)) or f" It takes: {', '.join(known) or 'none'}"
-            raise UsageError(f"{name} has no parameter {key}.{hint}")
+            raise UsageError(f"{owner} has no parameter {key}.{hint}")
     values: dict[str, Any] = {}
     for param in known.values():
         value = given.get(param.name, param.default)
-        if value is REQUIRED and param.name != "as_of":
-            raise UsageError(f"{name} needs the parameter {param.name} ({param.type}): --param {param.name}=...")
-        values[param.name] = value if value is REQUIRED else coerce(value, param, name)
+        if value is REQUIRED:
+            raise UsageError(f"{owner} needs the parameter {param.name} ({param.type}): --param {param.name}=...")
+        values[param.name] = coerce(value, param, owner)
     return values
+
+
+def show(engine: Engine, relation: str, limit: int | None = 20, where: str | None = None) -> Rows:
+    """Rows of `relation` ("schema.name") as they are stored, at most `limit` of those for which `where` holds."""
+    from sqlglot import exp
+
+    columns = engine.columns(relation)
+    if columns is None:
+        raise UsageError(f"no relation named {relation}")
+    if limit is not None and limit < 0:
+        raise UsageError(f"limit is {limit}; it is a number of rows, 0 or more")
+    schema, _, name = relation.rpartition(".")
+    tree = exp.select("*").from_(exp.table_(name, db=schema, quoted=True))
+    literals = Literals()
+    if where and where.strip():
+        by_name = {column.lower(): column for column in columns}
+
+        def resolve(word: str) -> tuple[exp.Expression, str]:
+            if word not in by_name:
+                raise UsageError(f"where: {relation} has no column {word}.{did_you_mean(word, set(by_name))}")
+            return exp.column(by_name[word], quoted=True), columns[by_name[word]]
+
+        tree = tree.where(bind_filter(read_filter(where), resolve, literals))
+    if limit is not None:
+        tree = tree.limit(limit)
+    try:
+        table = engine.query(tree, literals.values)
+    except EngineError as error:
+        if where:
+            raise UsageError(f"where does not fit the data: {error}") from None
+        raise
+    return Rows(arrow=table, dialect=engine.dialect, statements=((tree, dict(literals.values)),), title=relation)
 
 
 def coerce(value: Any, param: Param, owner: str) -> Any:

@@ -24,13 +24,13 @@ MAX_FILLED = 200_000
 Key = tuple[Any, ...]
 
 
-def ask(engine: Engine, request: Request, scope: Scope) -> Result:
-    """Compile and run a request."""
-    return run(engine, compile(request, scope))
+def run(engine: Engine, request: Request, scope: Scope) -> Result:
+    """Compile a request and run it; raises what `compile` and `run_plan` raise."""
+    return run_plan(engine, compile(request, scope))
 
 
-def run(engine: Engine, plan: Plan) -> Result:
-    """Run a plan and return its rows, sorted by period and slices.
+def run_plan(engine: Engine, plan: Plan) -> Result:
+    """Run a compiled request and return its rows, sorted by period and slices.
 
     Raises UsageError when the filter does not fit the data's types, EngineError when the engine fails.
     """

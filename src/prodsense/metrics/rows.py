@@ -7,6 +7,7 @@ engine can skip what lies outside.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING
 
 from prodsense.contracts.sql import parse, refuse_clock
@@ -90,7 +91,7 @@ class Rows:
         if tz == "UTC":
             return time
         if self.is_day:
-            self.context.note(f"{self.relation.name}.{self.time} holds days: they are taken as they are, not moved to {tz}")
+            self.context.note(f"{self.relation.name}.{self.time} holds days, taken as they are, not moved to {tz}")
             return time
         return exp.Anonymous(this="local_time", expressions=[time, exp.Literal.string(tz)])
 
@@ -116,7 +117,7 @@ class Rows:
         tree = parse(taken.sql, origin)
         if self.is_day and _reads_hours(tree):
             raise UsageError(
-                f"{self.relation.name} cannot be sliced by {dimension.name}: its time {self.time} holds days without hours"
+                f"{self.relation.name} cannot be sliced by {dimension.name}: its time {self.time} holds only days"
             )
         moment = self.moment()
 
@@ -197,8 +198,7 @@ class Rows:
 
             if request.since:
                 found.append(time >= bound(since))
-                grain = self.context.grain
-                if since == "since" and request.compare and grain != "all" and start_of(request.since, grain) != request.since:
+                if since == "since" and request.compare and self._cuts(request.since):
                     # Rows before `since` are read to compare with; those of its own period stay out.
                     found.append(exp.Paren(this=exp.or_(time.copy() >= bound("first"), time.copy() < bound("cut"))))
             if request.until or (request.compare and self.context.grain == "all"):
@@ -212,6 +212,10 @@ class Rows:
             wanted = self._filter.copy()
             found.append(exp.Paren(this=wanted) if isinstance(wanted, exp.Or) else wanted)
         return found
+
+    def _cuts(self, since: date) -> bool:
+        """Whether `since` lies inside a period."""
+        return self.context.grain != "all" and start_of(since, self.context.grain) != since
 
     def select(self, items: list[exp.Expression], conditions: list[exp.Expression]) -> exp.Select:
         """SELECT `items` from the source and its joins; names lose their table where only one is read."""

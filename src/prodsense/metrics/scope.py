@@ -15,6 +15,7 @@ from typing import Any
 from prodsense.contracts.tables import Reference, Table
 from prodsense.contracts.vocabulary import Dimension, Metric, Model, Query
 from prodsense.errors import NotBuiltError, SqlError, UsageError, did_you_mean
+from prodsense.ingest.ledger import TABLES
 from prodsense.metrics import periods
 
 Describe = Callable[[str], Mapping[str, str] | None]
@@ -118,6 +119,12 @@ class Scope:
             return tuple(key for key in (table.primary_key, *table.uniques) if key)
         return (model.key,) if model and model.key else ()
 
+    def time(self, full: str) -> str:
+        """The column that dates a relation's rows, or an empty string."""
+        table, model = self._declared(full)
+        found = table or model
+        return found.time or found.partition if found else ""
+
     def _load(self, full: str, needed_by: str) -> Relation:
         table, model = self._declared(full)
         by = f"{needed_by}: " if needed_by else ""
@@ -129,7 +136,7 @@ class Scope:
             if not known:
                 raise NotBuiltError(f"{by}{full} was never built; run: prodsense build --pack {self.pack}")
             return Relation(full, dict(known), model.time or model.partition)
-        known = self.describe(full) if self.describe else None
+        known = self.describe(full) if self.describe else TABLES.get(full)
         if not known:
             bare, names = full.rpartition(".")[2], [*self.tables, *self.models]
             raise SqlError(f"{by}no table or model named {full}.{did_you_mean(bare, names)}")
@@ -189,61 +196,65 @@ def _inferred(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Request:
-    """What is asked of the metrics; build it with `request`, which reads and checks the values.
+    """What is asked of the metrics, read and checked from what users type.
 
     `since` is inside and `until` outside, both midnights in `tz`. `as_of` None means the newest moment of the
-    sources. `grain` "" means the metrics' own. `row_filters` maps a relation to the condition that rows must
-    meet to be seen at all (what a role may read).
+    sources; a day means its end. An empty `grain` means the metrics' own. `row_filters` maps a relation
+    ("pack.name") to the condition that its rows must meet to be seen at all (what a role may read).
     """
 
     metrics: tuple[str, ...]
-    by: tuple[str, ...] = ()
-    grain: str = ""
-    since: date | None = None
-    until: date | None = None
-    where: str = ""
-    compare: str = ""
-    as_of: datetime | None = None
-    tz: str = "UTC"
-    row_filters: Mapping[str, str] = field(default_factory=dict)
+    by: tuple[str, ...]
+    grain: str
+    since: date | None
+    until: date | None
+    where: str
+    compare: str
+    as_of: datetime | None
+    tz: str
+    row_filters: Mapping[str, str]
 
-
-def request(
-    metrics: str | Iterable[str],
-    by: str | Iterable[str] = (),
-    grain: str | None = "",
-    since: date | str | None = None,
-    until: date | str | None = None,
-    where: str | None = "",
-    compare: str | None = "",
-    as_of: datetime | date | str | None = None,
-    tz: str = "UTC",
-    row_filters: Mapping[str, str] | None = None,
-) -> Request:
-    """Read a request from what users type; UsageError says what is wrong with which part."""
-    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    slices = (by,) if isinstance(by, str) else tuple(by or ())
-    if not names:
-        raise UsageError("name at least one metric; see: prodsense catalog --kind metric")
-    for what, values in (("metric", names), ("dimension", slices)):
-        twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
-        if twice is not None:
-            raise UsageError(f"{what} {twice} is asked for twice")
-    if grain and grain not in periods.GRAINS:
-        raise UsageError(f"grain {grain!r} is none of {', '.join(periods.GRAINS)}")
-    if compare and compare not in ("previous", "year"):
-        raise UsageError(f"compare {compare!r} is neither previous nor year")
-    periods.zone(tz)
-    first = periods.read_day(since, "since") if since is not None else None
-    end = periods.read_day(until, "until") if until is not None else None
-    for what, day in (("since", first), ("until", end)):
-        if day and not 1000 <= day.year <= 9000:
-            raise UsageError(f"{what} {day} is outside the years 1000 to 9000")
-    if first and end and first >= end:
-        raise UsageError(f"since {first} is not before until {end} (until is outside the window)")
-    moment = periods.read_moment(as_of, tz) if as_of is not None else None
-    return Request(
-        names, slices, grain or "", first, end, where or "", compare or "", moment, tz, dict(row_filters or {})
-    )
+    def __init__(
+        self,
+        metrics: str | Iterable[str],
+        by: str | Iterable[str] = (),
+        grain: str | None = None,
+        since: date | str | None = None,
+        until: date | str | None = None,
+        where: str | None = None,
+        compare: str | None = None,
+        as_of: datetime | date | str | None = None,
+        tz: str = "UTC",
+        row_filters: Mapping[str, str] | None = None,
+    ) -> None:
+        """Raises UsageError that says which part is wrong."""
+        names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        slices = (by,) if isinstance(by, str) else tuple(by or ())
+        if not names:
+            raise UsageError("name at least one metric; see: prodsense catalog --kind metric")
+        for what, values in (("metric", names), ("dimension", slices)):
+            twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
+            if twice is not None:
+                raise UsageError(f"{what} {twice} is asked for twice")
+        if grain and grain not in periods.GRAINS:
+            raise UsageError(f"grain {grain!r} is none of {', '.join(periods.GRAINS)}")
+        if compare and compare not in ("previous", "year"):
+            raise UsageError(f"compare {compare!r} is neither previous nor year")
+        periods.zone(tz)
+        first = periods.read_day(since, "since") if since is not None else None
+        end = periods.read_day(until, "until") if until is not None else None
+        moment = periods.read_moment(as_of, tz) if as_of is not None else None
+        for what, day in (("since", first), ("until", end), ("as_of", moment)):
+            if day and not 1000 <= day.year <= 9000:
+                raise UsageError(f"{what} {day} is outside the years 1000 to 9000")
+        if first and end and first >= end:
+            raise UsageError(f"since {first} is not before until {end} (until is outside the window)")
+        read: dict[str, Any] = {
+            "metrics": names, "by": slices, "grain": grain or "", "since": first, "until": end,
+            "where": (where or "").strip(), "compare": compare or "", "as_of": moment, "tz": tz,
+            "row_filters": dict(row_filters or {}),
+        }
+        for name, value in read.items():
+            object.__setattr__(self, name, value)

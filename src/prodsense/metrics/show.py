@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from datetime import date, datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
-    from prodsense.metrics.result import Rows
+    from prodsense.metrics.result import Result, Rows
 
 #: Shown for null: no data, which is not 0.
 NULL = "–"
@@ -74,9 +73,7 @@ def table(result: Rows, limit: int | None = LIMIT) -> tuple[list[tuple[str, bool
     """Columns as (heading, is numeric) and cells as (text, tone); tone is good, bad, faint or empty."""
     import pyarrow as pa
 
-    from prodsense.metrics.result import Result
-
-    metric = result if isinstance(result, Result) else None
+    metric = _metric(result)
     names = result.arrow.column_names
     changed = {f"{m}{s}" for m in metric.metrics for s in ("_delta", "_change")} if metric and metric.compare else set()
     shown = [n for n in names if n not in changed or n.endswith("_change")]
@@ -95,7 +92,8 @@ def table(result: Rows, limit: int | None = LIMIT) -> tuple[list[tuple[str, bool
             if metric and name in changed:
                 base = name.removesuffix("_change")
                 delta = row[f"{base}_delta"]
-                cells.append((change_text(value, delta, metric.units.get(base, "")), _tone(metric.better.get(base), delta)))
+                moved = change_text(value, delta, metric.units.get(base, ""))
+                cells.append((moved, _tone(metric.better.get(base), delta)))
                 continue
             text = cell(value, _unit(result, name))
             if name == "period" and value in unfinished:
@@ -103,6 +101,11 @@ def table(result: Rows, limit: int | None = LIMIT) -> tuple[list[tuple[str, bool
             cells.append((text, "faint" if value is None else ""))
         body.append(cells)
     return head, body
+
+
+def _metric(result: Rows) -> Result | None:
+    """`result` as the answer to a metric request, if it is one."""
+    return cast("Result", result) if hasattr(result, "metrics") else None
 
 
 def _unit(result: Rows, name: str) -> str:
@@ -117,17 +120,16 @@ def _tone(better: str | None, delta: float | None) -> str:
 
 def legend(result: Rows, limit: int | None = LIMIT) -> list[str]:
     """Lines below the table: rows cut, what the star means, notes."""
-    from prodsense.metrics.result import Result
-
     lines = []
+    metric = _metric(result)
     if limit is not None and len(result) > limit:
         lines.append(f"{len(result):,} rows, the first {limit} are shown")
     elif not len(result):
         lines.append("no rows")
-    if isinstance(result, Result) and result.incomplete:
-        moment = f" at {result.as_of:%Y-%m-%d %H:%M}" if result.as_of else ""
-        star = "the window is" if None in result.incomplete else "* "
-        lines.append(f"{star} incomplete: not over, or not wholly observed,{moment}".replace("*  ", "* "))
+    if metric and metric.incomplete:
+        star = "the window is" if None in metric.incomplete else "*"
+        moment = f" at {metric.as_of:%Y-%m-%d %H:%M}" if metric.as_of else " yet"
+        lines.append(f"{star} incomplete: not over, or not wholly observed,{moment}")
     return [*lines, *result.notes]
 
 

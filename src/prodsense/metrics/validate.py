@@ -14,7 +14,7 @@ from prodsense.metrics.compiler import compile
 from prodsense.metrics.definitions import leaves
 from prodsense.metrics.paths import expression, route
 from prodsense.metrics.queries import as_of_source, bound, declared, query_tree
-from prodsense.metrics.scope import Scope, request
+from prodsense.metrics.scope import Request, Scope
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -51,11 +51,11 @@ def check_metric(metric: Metric, scope: Scope) -> None:
     if not metric.says.strip() or not metric.unit.strip():
         raise SqlError(f"{origin}: says what it means and in which unit, or nobody can read it")
     try:
-        plans = [compile(request(metric.name), scope)]
+        plans = [compile(Request(metric.name), scope)]
         if any(leaf.rolling or leaf.per or leaf.last for leaf in parts):
-            plans.append(compile(request(metric.name, grain="month"), scope))
+            plans.append(compile(Request(metric.name, grain="month"), scope))
         if metric.by:
-            plans += [compile(request(metric.name, by=name), scope) for name in metric.by]
+            plans += [compile(Request(metric.name, by=name), scope) for name in metric.by]
     except UsageError as error:
         raise SqlError(f"{origin}: {error}") from None
     for plan in plans:
