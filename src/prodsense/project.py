@@ -83,7 +83,7 @@ class Made:
 
 def init_project(folder: Path, pack_name: str) -> Made:
     """Make a project of a pack in `folder`: settings, a mapping for each table, a README; overwrites nothing."""
-    from prodsense.ingest import source_template
+    from prodsense.ingest import write_source_template
     from prodsense.packs import load_pack
 
     pack = load_pack(pack_name)
@@ -91,7 +91,7 @@ def init_project(folder: Path, pack_name: str) -> Made:
     texts = {
         SETTINGS_FILE: _settings(pack_name, params),
         "README.md": _readme(pack),
-        **{f"sources/{table.name}.sql": source_template(table) for table in pack.tables.values()},
+        **{f"sources/{table.name}.sql": write_source_template(table) for table in pack.tables.values()},
     }
     written, kept = [], []
     for name, text in texts.items():

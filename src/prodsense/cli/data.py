@@ -108,7 +108,7 @@ def _load_project(
     if not pack:
         raise UsageError(f"{project.folder / 'prodsense.toml'} names no pack; add: pack = \"delivery\", or give --pack")
     tables = {t.relation: t for t in wh.pack(pack).tables.values()}
-    return load_mapped(wh.engine, tables, project.sources, table=table, progress=bar)
+    return load_mapped(wh.engine, tables, project.folder, table=table, progress=bar)
 
 
 @app.command(

@@ -6,6 +6,7 @@ Every row read ends in exactly one of accepted, duplicate and quarantined.
 from __future__ import annotations
 
 from prodsense.ingest.load import ensure_tables, ingest
+from prodsense.ingest.mapped import load_mapped, write_source_template
 from prodsense.ingest.quarantine import retry_quarantine
 from prodsense.ingest.report import LoadReport, Progress, TableLoad
 
@@ -15,5 +16,7 @@ __all__ = [
     "TableLoad",
     "ensure_tables",
     "ingest",
+    "load_mapped",
     "retry_quarantine",
+    "write_source_template",
 ]

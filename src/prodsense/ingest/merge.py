@@ -121,7 +121,8 @@ class Batch:
         count = self._scalar(f"SELECT COUNT(*) FROM ({self.live(comma(reference.columns))}) AS live WHERE {named}")
         if count:
             outcome.warnings.append(
-                f"{', '.join(reference.columns)} of {count:,} rows not checked against {reference.table}, which is empty"
+                f"{', '.join(reference.columns)} of {count:,} rows not checked against {reference.table},"
+                " which is empty"
             )
 
     def _orphans(self, reference: Reference, why: int, own: bool) -> int:
@@ -257,10 +258,12 @@ class Batch:
             live = self.live(f"s.rowid AS id, {comma(unique)}", self._keyed(unique))
             match = " AND ".join(f't."{c}" = live."{c}"' for c in unique)
             found += self._note(
-                f"SELECT id FROM ({live}) AS live WHERE EXISTS (SELECT 1 FROM {self.relation} AS t WHERE {match})", why
+                f"SELECT id FROM ({live}) AS live WHERE EXISTS (SELECT 1 FROM {self.relation} AS t WHERE {match})",
+                why,
             )
             live = self.live(f"s.rowid AS id, {comma(unique)}", self._keyed(unique))
-            ranked = f"SELECT id, ROW_NUMBER() OVER (PARTITION BY {comma(unique)} ORDER BY id) AS place FROM ({live}) AS live"
+            place = f"ROW_NUMBER() OVER (PARTITION BY {comma(unique)} ORDER BY id)"
+            ranked = f"SELECT id, {place} AS place FROM ({live}) AS live"
             found += self._note(f"SELECT id FROM ({ranked}) AS ranked WHERE place > 1", why)
         return found
 
@@ -269,7 +272,8 @@ class Batch:
         if self.table.partition:
             column = f'"{self.table.partition}"'
             rows = self.engine.raw(
-                f"SELECT CAST(p AS VARCHAR) FROM (SELECT DISTINCT {column} AS p FROM ({self.live(column)}) AS live) AS days"
+                f"SELECT CAST(p AS VARCHAR) FROM (SELECT DISTINCT {column} AS p FROM ({self.live(column)}) AS live)"
+                " AS days"
             ).fetchall()
             outcome.partitions |= {row[0] for row in rows}
         outcome.accepted = int(self._scalar(

@@ -42,7 +42,9 @@ class Refused:
     cells: str | None
 
 
-def _verdicts(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator[tuple[int, int, Any, tuple[str, str, str, str]]]:
+def _verdicts(
+    engine: DuckDBEngine, staged: Staged, batch: Batch
+) -> Iterator[tuple[int, int, Any, tuple[str, str, str, str]]]:
     """(file, row, row of its own count, (column, rule, reason, to do)) of each refused row of a stage."""
     stage = staged.rows
     found = engine.raw(f"SELECT rowid, _file, _row, _rule, _cell FROM {stage} WHERE _rule > 0 ORDER BY rowid")
@@ -86,9 +88,9 @@ def _by_rule(staged: Staged, number: int, cell: str | None) -> tuple[str, str, s
 def refused_rows(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator[list[Refused]]:
     """The refused rows of a stage, file by file, with their original text."""
     by_file: dict[int, dict[int, tuple[str, str, str, str]]] = {}
-    for file, row, own, verdict in _verdicts(engine, staged, batch):
-        number = own if own is not None else row - staged.starts[file][0] + 1
-        by_file.setdefault(file, {})[number] = verdict
+    for index, row, own, verdict in _verdicts(engine, staged, batch):
+        number = own if own is not None else row - staged.starts[index][0] + 1
+        by_file.setdefault(index, {})[number] = verdict
     first = 0
     for group in staged.groups:
         for place, file in enumerate(group.files):
@@ -237,8 +239,8 @@ def _retry(engine: DuckDBEngine, table: Table, which: str, load_id: int, stack: 
     released = total - len(refused)
     if outcome.accepted + outcome.duplicate != released:
         raise EngineError(
-            f"{table.relation}: {outcome.accepted} accepted + {outcome.duplicate} superseded is not {released} released;"
-            " nothing was changed, please report this"
+            f"{table.relation}: {outcome.accepted} accepted + {outcome.duplicate} superseded is not {released}"
+            " released; nothing was changed, please report this"
         )
     _settle(engine, staged, refused, load_id)
     if released:

@@ -149,7 +149,7 @@ class Reader:
         for head, run in itertools.groupby(heads, key=lambda pair: pair[1]):
             batch = [file for file, _ in run]
             if head is None:
-                names = {name: "VARCHAR" for name in self.table.columns}
+                names = dict.fromkeys(self.table.columns, "VARCHAR")
                 nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {scan.name(n)}" for n in names)
                 warning = f"{', '.join(Path(f.path).name for f in batch)}: the file is empty"
                 found.append(Group(f"SELECT {nothing}, 0 AS _file WHERE FALSE", names, batch, warnings=[warning]))
@@ -162,15 +162,19 @@ class Reader:
         if record is None:
             return None
         best: tuple[int, int, tuple[str, ...], str] | None = None
+        problem: ValueError | None = None
         for rank, delimiter in enumerate(",;\t|"):
             try:
                 header = tuple(cell.strip() for cell in tolerant.fields(record, delimiter))
             except ValueError as error:
-                raise ContractError(f"{file.path}: its header cannot be read ({error}); write it as UTF-8 CSV") from None
+                # A quoted header can be taken apart by its own delimiter only.
+                problem = problem or error
+                continue
             score = sum(name.lower() in self.table.columns for name in header)
             if best is None or score > best[0]:
                 best = (score, rank, header, delimiter)
-        assert best is not None
+        if best is None:
+            raise ContractError(f"{file.path}: its header cannot be read ({problem}); write it as UTF-8 CSV")
         return best[2], best[3]
 
     def _csv_group(self, files: list[File], header: tuple[str, ...], delimiter: str) -> Group:
@@ -235,7 +239,10 @@ class Reader:
                 keys.update(dict.fromkeys(value))
         return list(keys), seen
 
-    def _json_mapping(self, sources: Sequence[Iterator[bytes]], label: str) -> tuple[dict[str, str], list[str], tuple[str, ...]]:
+    def _json_mapping(
+        self, sources: Sequence[Iterator[bytes]], label: str
+    ) -> tuple[dict[str, str], list[str], tuple[str, ...]]:
+        """(contracted column → key, warnings, required columns that no key was seen for)."""
         keys: dict[str, None] = {}
         seen = False
         for source in sources:

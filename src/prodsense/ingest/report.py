@@ -71,8 +71,7 @@ class TableLoad:
 
     def __str__(self) -> str:
         if self.skipped:
-            head = f"{self.table}: nothing to do, {'; '.join(self.warnings)}"
-            return head
+            return f"{self.table}: nothing to do, {'; '.join(self.warnings)}"
         lines = [
             f"{self.table}: {self.accepted:,} accepted + {self.duplicate:,} duplicate"
             f" + {self.quarantined:,} quarantined = {self.read:,} read"

@@ -49,7 +49,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Checked:
-    """The contract over one source: `values` are typed columns (`present` those the source has), `rules` in the order they are tried."""
+    """The contract over one source: `values` are the typed columns, `present` those that the source has,
+    `rules` in the order they are tried."""
 
     values: Mapping[str, str]
     rules: Sequence[Rule]
@@ -207,7 +208,8 @@ def _column_rules(column: Column, source: str, target: str) -> list[Rule]:
         add("finite", f"NOT ISFINITE({value})", f"{name} is {{cell}}, which is no moment",
             f"leave {name} empty where it is not known")  # fmt: skip
     if column.length is not None:
-        add("length", f"LENGTH({value}) > {column.length}", f"{name} is longer than {column.length} characters: {{cell}}",
+        longer = f"{name} is longer than {column.length} characters: {{cell}}"
+        add("length", f"LENGTH({value}) > {column.length}", longer,
             f"shorten {name}, or widen VARCHAR({column.length}) in the contract")  # fmt: skip
     return rules
 

@@ -39,7 +39,7 @@ def open_bytes(path: str) -> BinaryIO:
     if path.lower().endswith((".gz", ".zst")):
         import pyarrow as pa
 
-        return pa.CompressedInputStream(path, "gzip" if path.lower().endswith(".gz") else "zstd")  # type: ignore
+        return pa.CompressedInputStream(path, "gzip" if path.lower().endswith(".gz") else "zstd")
     return Path(path).open("rb")
 
 
