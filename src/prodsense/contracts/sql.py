@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 __all__ = [
-    "bind_columns", "parse", "parse_select", "placeholders", "qualify_tables", "refuse_clock", "sources", "split_header",
-]
+    "bind_columns", "parse", "parse_select", "placeholders", "qualify_tables", "refuse_clock", "sources",
+    "split_header",
+]  # fmt: skip
 
 #: Functions that read the clock: a definition must take :as_of instead.
 CLOCK_FUNCTIONS = frozenset(
@@ -148,8 +149,11 @@ def bind_columns(
         hint = ""
         if unknown:
             word = unknown.group(1).replace('"', "").split(".")[-1]
+            homes = sorted(s for s in sources(tree) if word in relations.get(s, {}))
             known = {c for s in sources(tree) for c in relations.get(s, {})}
-            hint = did_you_mean(word, known)
+            hint = did_you_mean(word, known - {word})
+            if len(homes) > 1:
+                hint = f" It is a column of {' and '.join(homes)}: say which."
             for column in tree.find_all(exp.Column):
                 if column.name.lower() == word.lower() and (line := column.this.meta.get("line")):
                     origin = f"{origin}:{line}"

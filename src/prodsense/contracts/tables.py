@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 _DIRECTIVE = re.compile(r"^\s*(partition|time|key)\s*:\s*(.+?)\s*$")
+#: SQLGlot's word for a type (a pattern) → the engine's.
+_SPELLINGS = {r"TEXT(\(\d+\))?": "VARCHAR", "INT": "INTEGER", "INT128": "HUGEINT", "REAL": "FLOAT"}
 _UNIT = re.compile(r"\s*\[([^\]]+)\]\s*$")
 
 
@@ -108,8 +110,10 @@ def read_schema(text: str, pack: str, path: str = "schema.sql") -> dict[str, Tab
     from sqlglot import exp, parse
     from sqlglot.errors import ParseError
 
+    from prodsense.engines.source import Contract
+
     try:
-        statements = [s for s in parse(text, read="duckdb") if s is not None]
+        statements = [s for s in parse(text, read=Contract) if s is not None]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         where = f"{path}:{first.get('line', '?')}"
@@ -133,8 +137,8 @@ def _table(create: exp.Create, pack: str, path: str, text: str) -> Table:
     if not isinstance(schema, exp.Schema):
         raise ContractError(f"{path}: CREATE TABLE {schema.sql()} has no column list")
     name = schema.this.name.lower()
-    found = re.search(rf"(?im)^\s*create\s+table\s+{re.escape(name)}\b", text)
-    line = text.count("\n", 0, found.start()) + 2 if found else 0
+    found = re.search(rf"(?im)\bcreate\s+table\s+{re.escape(name)}\b", text)
+    line = text.count("\n", 0, found.start()) + 1 if found else 0
     directives, says = _header(create)
     columns: dict[str, Column] = {}
     primary: tuple[str, ...] = ()
@@ -242,7 +246,9 @@ def _column(
         type_name = "VARCHAR"
     else:
         type_name = kind.sql("duckdb").upper().replace(", ", ",")
-    type_name = {"INT": "INTEGER", "TEXT": "VARCHAR"}.get(type_name, type_name)
+    # As the engine spells them, in lists too.
+    for written, spelled in _SPELLINGS.items():
+        type_name = re.sub(rf"\b{written}(?!\w)", spelled, type_name)
     return Column(name, type_name, nullable, default, length, says, unit), key, unique, reference, checks
 
 

@@ -109,8 +109,10 @@ def _parse(sql: str, origin: str) -> exp.Expression:
     from sqlglot import exp, parse
     from sqlglot.errors import ParseError, TokenError
 
+    from prodsense.engines.source import Source
+
     try:
-        statements = [s for s in parse(sql, read="duckdb") if s is not None and not isinstance(s, exp.Semicolon)]
+        statements = [s for s in parse(sql, read=Source) if s is not None and not isinstance(s, exp.Semicolon)]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         raise SqlError(
@@ -172,9 +174,17 @@ def macro_name(node: exp.Expression) -> str | None:
     return name if name in MACROS else None
 
 
+@lru_cache(maxsize=512)
+def _written(text: str, dialect: str) -> exp.Expression:
+    """A filled template, parsed once; `transform` copies it before anything is put in place."""
+    from sqlglot import parse_one
+
+    return parse_one(text, read=dialect)
+
+
 def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
     """Return a copy of `tree` in which each macro is written out for `dialect`."""
-    from sqlglot import exp, parse_one
+    from sqlglot import exp
 
     def arguments(node: exp.Expression) -> list[exp.Expression]:
         if isinstance(node, exp.Quantile):
@@ -196,7 +206,7 @@ def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
         template = templates.get(dialect, templates.get("*", ""))
         if not template:
             raise SqlError(f"{name}() has no form for {dialect}")
-        written = parse_one(template.format(*names), read=dialect)
+        written = _written(template.format(*names), dialect)
         inner = [expand_node(argument) for argument in given]
 
         def fill(part: exp.Expression) -> exp.Expression:
