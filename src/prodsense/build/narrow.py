@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from prodsense.build.partitions import condition
+from prodsense.build.partitions import column_of, condition
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -35,7 +35,7 @@ def narrowed(graph: Graph, name: str, windows: Mapping[str, Collection[str]], ki
         inner = graph.nodes.get(relation)
         select: exp.Expression
         if relation in windows:
-            column = exp.column(exp.to_identifier(graph.partition_of(relation), quoted=True))
+            column = column_of(graph.partition_of(relation))
             contract = graph.tables.get(relation)
             nulls = contract is not None and contract.columns[contract.partition].nullable
             bare = exp.Table(this=table.this.copy(), db=table.args["db"].copy())

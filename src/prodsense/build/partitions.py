@@ -69,6 +69,13 @@ def inside(text: str, since: date | None, until: date | None) -> bool:
     return (since is None or day >= since) and (until is None or day < until)
 
 
+def column_of(name: str) -> exp.Column:
+    """A partition column in SQL."""
+    from sqlglot import exp
+
+    return exp.column(exp.to_identifier(name, quoted=True))
+
+
 def condition(column: exp.Expr, values: Collection[str], kind: str, *, nulls: bool = False) -> exp.Expr:
     """A predicate: `column` is one of `values` (or NULL, with `nulls`).
 
@@ -83,7 +90,7 @@ def condition(column: exp.Expr, values: Collection[str], kind: str, *, nulls: bo
             parts = [_run(column, low, high, kind) for low, high in runs]
             found = parts[0] if len(parts) == 1 else exp.Paren(this=exp.or_(*parts, wrap=False))
         else:
-            listed = exp.In(this=column.copy(), expressions=[_literal(v, kind) for v in ordered(values, kind)])
+            listed = exp.In(this=column.copy(), expressions=[literal(v, kind) for v in ordered(values, kind)])
             found = exp.and_(_run(column, runs[0][0], runs[-1][1], kind), listed)
     else:
         found = exp.false()
@@ -108,11 +115,12 @@ def _run(column: exp.Expr, low: str, high: str, kind: str) -> exp.Expr:
     from sqlglot import exp
 
     if low == high:
-        return exp.EQ(this=column.copy(), expression=_literal(low, kind))
-    return exp.Between(this=column.copy(), low=_literal(low, kind), high=_literal(high, kind))
+        return exp.EQ(this=column.copy(), expression=literal(low, kind))
+    return exp.Between(this=column.copy(), low=literal(low, kind), high=literal(high, kind))
 
 
-def _literal(text: str, kind: str) -> exp.Expr:
+def literal(text: str, kind: str) -> exp.Expr:
+    """A partition value in SQL, with its type."""
     from sqlglot import exp
 
     if kind == "DATE":

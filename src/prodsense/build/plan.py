@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from prodsense.build.partitions import inside, ordered, partition_type, widen
-from prodsense.build.state import State
+from prodsense.build.state import Catalog, State
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,24 +60,26 @@ class Plan:
 class Planner:
     """Plans for one model against the engine as it is now (inside the model's transaction)."""
 
-    def __init__(self, engine: Engine, graph: Graph, name: str, state: State, definition: str, exists: bool):
+    def __init__(
+        self, engine: Engine, graph: Graph, catalog: Catalog, states: Mapping[str, State], name: str, definition: str
+    ):
         self.engine = engine
+        self.states = states
+        self.catalog = catalog
         self.graph = graph
         self.name = name
         self.node = graph.nodes[name]
-        self.state = state
+        self.state = states.get(name, State(name))
         self.definition = definition
-        self.exists = exists
+        self.exists = catalog.kind(name) is not None
 
     @cached_property
     def kind(self) -> str:
         """Partition type of the model; empty when it has no partition, or none that is known yet."""
-        partition = self.node.model.partition
-        if not partition:
+        if not self.node.model.partition:
             return ""
-        columns = self.engine.columns(self.name) if self.exists else None
-        if columns is not None and partition in columns:
-            return partition_type(columns[partition], self.name)
+        if self.exists and (kind := self.kind_of(self.name)):
+            return kind
         kinds = {kind for base in self.graph.bases[self.name] if (kind := self.kind_of(base))}
         return kinds.pop() if len(kinds) == 1 else ""
 
@@ -88,7 +90,10 @@ class Planner:
             return ""
         if relation in self.graph.tables:
             return partition_type(self.graph.tables[relation].columns[partition].type, relation)
-        columns = self.engine.columns(relation) or {}
+        state = self.states.get(relation)
+        if state is not None and state.partition_type:
+            return state.partition_type
+        columns = self.catalog.columns(relation)
         return partition_type(columns[partition], relation) if partition in columns else ""
 
     @cached_property

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from prodsense.build.compare import changed_keys, difference
+from prodsense.build.compute import Computed, Computer, count
 from prodsense.build.graph import Graph, Node
-from prodsense.build.narrow import narrowed, wrapped
-from prodsense.build.partitions import condition, day_of, value_of, widen
+from prodsense.build.partitions import column_of, condition, day_of, partition_type
 from prodsense.build.plan import Plan, Planner, Window
 from prodsense.build.report import BuildReport, Mode, ModelBuild, Restated, RestateReport
-from prodsense.build.state import State, ensure_state, read_states, touched_since, write_state
+from prodsense.build.state import Catalog, Ledger, State, ensure_state, read_states, write_state
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import NotBuiltError, ProdsenseError, SqlError, UsageError, did_you_mean
-from prodsense.ingest.ledger import current_seq, ensure_system_tables, touch
+from prodsense.ingest.ledger import ensure_system_tables, now
 
 if TYPE_CHECKING:
 
@@ -29,16 +29,8 @@ if TYPE_CHECKING:
 #: Called before each model: its name, its position from 0, the number of models.
 Progress = Callable[[str, int, int], None]
 
-#: Holds the rows of the partitions being computed, inside the model's transaction only.
-_STAGE = "prodsense.stage"
 #: Holds the rows as they were, inside a restatement's transaction only.
 _BEFORE = "prodsense.before"
-#: So many partitions of a full build are computed apart, to see whether the model's spread holds.
-_SAMPLED_PARTITIONS = 2
-
-
-class SpreadError(ProdsenseError):
-    """A source row reaches partitions beyond the model's declared spread."""
 
 
 def build(
@@ -138,19 +130,6 @@ def engine_sql(node: Node) -> str:
     return node.tree.sql("duckdb", comments=False)
 
 
-@dataclass(frozen=True)
-class _Done:
-    """What computing a model left behind."""
-
-    mode: Mode
-    reason: str
-    rows: int
-    partitions: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
-    narrowable: bool = True
-
-
 class _Run:
     """One pass over the graph: what exists, what is remembered, what went wrong so far."""
 
@@ -160,14 +139,20 @@ class _Run:
         ensure_system_tables(engine)
         ensure_state(engine)
         self.states = read_states(engine)
-        self.existing = engine.relations()
+        self._look_again()
         self.broken: dict[str, str] = {}
         self.compared: dict[str, tuple[int, int, int]] = {}
         for relation, table in graph.tables.items():
-            if relation not in self.existing:
+            if self.catalog.kind(relation) is None:
                 columns = {c.name: c.type for c in table.columns.values()}
                 engine.create_table(relation, columns, table.partition)
-                self.existing[relation] = "table"
+                self.catalog.changed(relation, "table")
+
+    def _look_again(self) -> None:
+        """Forget what was seen of the engine: at the start, and when a transaction was rolled back."""
+        self.catalog = Catalog(self.engine)
+        self.computer = Computer(self.engine, self.graph, self.catalog, self.states)
+        self.ledger = Ledger(self.engine, oldest_seq(self.graph, self.states))
 
     def build(
         self, name: str, window: Window, full: bool, *, forced: bool = False, compare: bool = False
@@ -186,9 +171,9 @@ class _Run:
             with self.engine.transaction():
                 done, after = self._build(node, state, window, full, forced, compare)
         except ProdsenseError as error:
+            self._look_again()
             return self._gave_up(name, state, "failed", error.message, started)
         self.states[name] = after
-        self.existing[name] = node.model.kind
         return ModelBuild(
             name, done.mode, done.reason, done.partitions, done.late, done.pending, done.rows, after.rows,
             time.perf_counter() - started,
@@ -200,23 +185,22 @@ class _Run:
         if after != state:
             write_state(self.engine, after)
         self.states[name] = after
-        return ModelBuild(
-            name, mode, reason, total_rows=state.rows, seconds=time.perf_counter() - started,
-        )
+        return ModelBuild(name, mode, reason, total_rows=state.rows, seconds=time.perf_counter() - started)
 
     def _build(
         self, node: Node, state: State, window: Window, full: bool, forced: bool, compare: bool
-    ) -> tuple[_Done, State]:
+    ) -> tuple[Computed, State]:
         name = node.name
-        definition = definition_of(self.engine, self.graph, name)
-        if self.existing.get(name, node.model.kind) != node.model.kind:
+        definition = definition_of(self.catalog, self.graph, name)
+        if self.catalog.kind(name) not in (None, node.model.kind):
             self.engine.drop(name)
-            del self.existing[name]
+            self.catalog.changed(name, None)
         if node.is_view:
             return self._view(node, state, definition)
-        planner = Planner(self.engine, self.graph, name, state, definition, name in self.existing)
-        seq = current_seq(self.engine)
-        touched = touched_since(self.engine, self.graph.bases[name], state.seq)
+        planner = Planner(self.engine, self.graph, self.catalog, self.states, name, definition)
+        self.ledger.refresh()
+        seq = self.ledger.seq
+        touched = self.ledger.since(self.graph.bases[name], state.seq)
         plan = planner.forced(window) if forced else planner.plan(touched, window, full)
         if plan.mode == "unchanged":
             after = replace(state, pending=plan.pending, status="built", error="")
@@ -224,156 +208,45 @@ class _Run:
                 after = replace(after, seq=seq)
             if after != state:
                 write_state(self.engine, after)
-            return _Done("unchanged", "", 0, pending=plan.pending), after
-        if compare and name in self.existing:
+            return Computed("unchanged", "", 0, pending=plan.pending), after
+        compare = compare and planner.exists
+        if compare:
             self.engine.replace(_BEFORE, f"SELECT * FROM {quoted(name)}{_only(node, plan)}")
-        done = self._compute(node, plan)
-        if compare and name in self.existing:
-            self._compare(node, plan if done.mode == "incremental" else Plan("full"))
+        done = self.computer.compute(node, plan)
+        if compare:
+            self._compare(node, plan)
             self.engine.drop(_BEFORE)
-        touch(self.engine, name, list(done.partitions) if done.mode == "incremental" and not plan.create else [None])
+        partly = done.mode == "incremental"
+        self.ledger.touch(name, done.partitions if partly and not plan.create else [None])
         after = State(
-            name, definition, state.seq if forced and done.mode == "incremental" else seq,
-            datetime.now(UTC).replace(tzinfo=None), self._count(name), "built", "", done.pending,
-            done.narrowable if done.mode == "full" else state.narrowable,
+            name, definition, state.seq if forced and partly else seq, now(), done.total, "built", "",
+            done.pending, state.narrowable if partly else done.narrowable,
+            (partly and state.partition_type) or self._partition_type(node),
         )
         write_state(self.engine, after)
         return done, after
 
-    def _view(self, node: Node, state: State, definition: str) -> tuple[_Done, State]:
+    def _view(self, node: Node, state: State, definition: str) -> tuple[Computed, State]:
         assert node.tree is not None
         self.engine.create_view(node.name, node.tree)
+        self.catalog.changed(node.name, "view")
         if state.sql_hash == definition and state.status == "built":
-            return _Done("view", "", 0), state
-        after = State(
-            node.name, definition, built_at=datetime.now(UTC).replace(tzinfo=None), status="built"
-        )
+            return Computed("view", "", 0), state
+        after = State(node.name, definition, built_at=now(), status="built")
         write_state(self.engine, after)
-        return _Done("view", "", 0), after
+        return Computed("view", "", 0), after
 
-    def _compute(self, node: Node, plan: Plan) -> _Done:
-        if plan.mode == "incremental":
-            try:
-                return self._some_partitions(node, plan)
-            except SpreadError as error:
-                if plan.create:
-                    raise
-                return replace(self._whole(node, str(error)), narrowable=False)
-        return self._whole(node, plan.reason)
-
-    def _whole(self, node: Node, reason: str) -> _Done:
-        assert node.tree is not None
-        partition = node.model.partition
-        select = node.tree
-        if partition:
-            # Rows in the order of the partition let later reads of some days skip the rest.
-            from sqlglot import exp
-
-            column = exp.column(exp.to_identifier(partition, quoted=True))
-            select = wrapped(node.tree, "everything").order_by(column)
-        rows = self.engine.replace(node.name, select, partition=partition)
-        self._refuse_null_partitions(node)
-        narrowable, note = self._spread_holds(node)
-        return _Done("full", "; ".join(filter(None, (reason, note))), rows, narrowable=narrowable)
-
-    def _some_partitions(self, node: Node, plan: Plan) -> _Done:
-        from sqlglot import exp
-
-        name, partition = node.name, node.model.partition
-        column = exp.column(exp.to_identifier(partition, quoted=True))
-        newest = None if plan.create else self._newest(node)
-        if not plan.partitions:
-            assert node.tree is not None
-            empty = wrapped(node.tree, "nothing").where(exp.false())
-            return _Done("incremental", plan.reason, self.engine.replace(name, empty), pending=plan.pending)
-        self.engine.replace(_STAGE, narrowed(self.graph, name, plan.windows, plan.kind))
-        self._check_reach(node, plan)
-        wanted = condition(column, plan.partitions, plan.kind, nulls=True)
-        staged = exp.select("*").from_(exp.to_table(_STAGE)).where(wanted)
-        if plan.create:
-            rows = self.engine.replace(name, staged.order_by(column), partition=partition)
-        else:
-            values = [value_of(p, plan.kind) for p in plan.partitions]
-            rows = self.engine.replace_partitions(name, staged, partition, values)
-        self.engine.drop(_STAGE)
-        self._refuse_null_partitions(node)
-        late = tuple(
-            p for p in plan.touched if newest is not None and value_of(p, plan.kind) < value_of(newest, plan.kind)
-        )
-        return _Done("incremental", plan.reason, rows, plan.partitions, late, plan.pending)
-
-    def _check_reach(self, node: Node, plan: Plan) -> None:
-        """Rows that fall on partitions which the days read cannot reach by the spread prove it too small."""
-        from sqlglot import exp
-
-        reachable: set[str] = set()
-        for relation, days in plan.windows.items():
-            reach = node.model.spread_days + self.graph.bases[node.name][relation].spread
-            reachable |= widen(days, reach, plan.kind)
-        column = exp.column(exp.to_identifier(node.model.partition, quoted=True))
-        outside = exp.not_(condition(column, reachable, plan.kind))
-        rows = self.engine.query(
-            exp.select(exp.alias_(exp.cast(exp.Min(this=column.copy()), "VARCHAR"), "day"))
-            .from_(exp.to_table(_STAGE)).where(outside)
-        )
-        found = rows.column("day")[0].as_py()
-        if found is not None:
-            self.engine.drop(_STAGE)
-            raise SpreadError(
-                f"a row of {', '.join(sorted(plan.windows))} falls on partition {found}, further than the spread of"
-                f" {node.model.spread_days} days; state a larger `spread` in {node.model.path or node.name}"
-            )
-
-    def _spread_holds(self, node: Node) -> tuple[bool, str]:
-        """Compute the largest partitions apart and compare: do some days give the same rows as all days?"""
-        from sqlglot import exp
-
-        planner = Planner(self.engine, self.graph, node.name, State(node.name), "", True)
-        if not node.model.partition or not planner.spreads:
-            return True, ""
-        column = comma([node.model.partition])
-        sample = self.engine.query(
-            f"SELECT CAST({column} AS VARCHAR) AS value, COUNT(*) AS n FROM {quoted(node.name)}"
-            f" GROUP BY 1 ORDER BY n DESC, value LIMIT {_SAMPLED_PARTITIONS}"
-        ).column("value").to_pylist()
-        if not sample:
-            return True, ""
-        kind = planner.kind
-        windows = {relation: widen(sample, spread, kind) for relation, spread in planner.spreads.items()}
-        wanted = condition(exp.column(exp.to_identifier(node.model.partition, quoted=True)), sample, kind)
-        stored = exp.select("*").from_(exp.to_table(quoted(node.name))).where(wanted).sql("duckdb")
-        apart = wrapped(narrowed(self.graph, node.name, windows, kind), "apart").where(wanted)
-        removed, added = difference(
-            self.engine, stored, apart.sql("duckdb", comments=False), self.engine.columns(node.name) or {}
-        )
-        if not removed and not added:
-            return True, ""
-        return False, (
-            f"computed apart, partitions {' and '.join(sample)} differ by {max(removed, added)} rows: the spread of"
-            f" {node.model.spread_days} days is too small (or the SELECT has no one answer); built in full each time"
-        )
-
-    def _refuse_null_partitions(self, node: Node) -> None:
-        partition = node.model.partition
-        if not partition:
-            return
-        if partition not in (self.engine.columns(node.name) or {}):
-            raise SqlError(f"{node.model.path or node.name}: its partition {partition} is no column of its SELECT")
-        rows = self.engine.query(
-            f"SELECT COUNT(*) AS n FROM {quoted(node.name)} WHERE {comma([partition])} IS NULL"
-        ).column("n")[0].as_py()
-        if rows:
-            raise SqlError(
-                f"{node.model.path or node.name}: {partition} is NULL in {rows} rows, which then belong to no"
-                " partition; filter them out or give them a day"
-            )
+    def _partition_type(self, node: Node) -> str:
+        if not node.model.partition:
+            return ""
+        return partition_type(self.catalog.columns(node.name)[node.model.partition], node.name)
 
     def _compare(self, node: Node, plan: Plan) -> None:
-        columns = self.engine.columns(node.name) or {}
+        columns = self.catalog.columns(node.name)
         old_columns = self.engine.columns(_BEFORE) or {}
         old = f"SELECT {comma(columns)} FROM {_BEFORE}"
         new = f"SELECT {comma(columns)} FROM {quoted(node.name)}{_only(node, plan)}"
-        before = self._count(_BEFORE)
+        before = count(self.engine, _BEFORE)
         after = self.engine.query(f"SELECT COUNT(*) AS n FROM ({new}) AS m").column("n")[0].as_py()
         if set(columns) != set(old_columns):
             changed = max(before, after)
@@ -383,29 +256,28 @@ class _Run:
             changed = max(difference(self.engine, old, new, columns))
         self.compared[node.name] = (before, after, changed)
 
-    def _newest(self, node: Node) -> str | None:
-        column = comma([node.model.partition])
-        rows = self.engine.query(f"SELECT CAST(MAX({column}) AS VARCHAR) AS value FROM {quoted(node.name)}")
-        return rows.column("value")[0].as_py()
-
-    def _count(self, relation: str) -> int:
-        return int(self.engine.query(f"SELECT COUNT(*) AS n FROM {quoted(relation)}").column("n")[0].as_py())
-
 
 def _only(node: Node, plan: Plan) -> str:
     """A WHERE for the partitions of an incremental plan; empty for the whole model."""
-    from sqlglot import exp
-
     if plan.mode != "incremental":
         return ""
-    column = exp.column(exp.to_identifier(node.model.partition, quoted=True))
-    return " WHERE " + condition(column, plan.partitions, plan.kind).sql("duckdb")
+    return " WHERE " + condition(column_of(node.model.partition), plan.partitions, plan.kind).sql("duckdb")
 
 
-def definition_of(engine: Engine, graph: Graph, name: str) -> str:
+def oldest_seq(graph: Graph, states: Mapping[str, State]) -> int:
+    """The ledger number from which on some stored model may have news."""
+    seqs = [state.seq for name, node in graph.nodes.items() if not node.is_view and (state := states.get(name))]
+    return min(seqs, default=0)
+
+
+def definition_of(catalog: Catalog, graph: Graph, name: str) -> str:
     """Hash of all that decides the rows of `name` besides the data."""
     definition = graph.definition(name)
     if not graph.has_star(name):
         return definition
-    columns = [sorted((engine.columns(read) or {}).items()) for read in sorted(graph.bases[name])]
+    columns = [
+        [(c.name, c.type) for c in graph.tables[read].columns.values()] if read in graph.tables
+        else list(catalog.columns(read).items())
+        for read in sorted(graph.bases[name])
+    ]
     return hashlib.sha256(f"{definition}\n{columns}".encode()).hexdigest()

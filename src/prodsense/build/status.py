@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from prodsense.build.graph import Graph
 from prodsense.build.plan import Plan, Planner, Window
-from prodsense.build.run import definition_of
-from prodsense.build.state import State, read_states, touched_since
+from prodsense.build.run import definition_of, oldest_seq
+from prodsense.build.state import Catalog, Ledger, State, read_states
 from prodsense.errors import SqlError
 
 if TYPE_CHECKING:
@@ -55,20 +55,21 @@ def status(
     """
     graph = Graph(models, tables)
     states = read_states(engine)
-    existing = engine.relations()
-    # Before the first build or load there may be no ledger.
-    has_ledger = "prodsense.partitions" in existing
+    catalog = Catalog(engine)
+    ledger = Ledger(engine, oldest_seq(graph, states))
+    if states:
+        ledger.refresh()
     found: dict[str, ModelStatus] = {}
     coming: dict[str, set[str | None]] = {}
     for name in graph.select(only):
         state = states.get(name, State(name))
         node = graph.nodes[name]
-        if not state.sql_hash or name not in existing:
+        if not state.sql_hash or catalog.kind(name) is None:
             error = state.error or node.error
             found[name] = ModelStatus(name, "never built", "never built", error=error)
             coming[name] = {None}
             continue
-        plan = _plan(engine, graph, name, state, has_ledger, coming)
+        plan = _plan(engine, graph, catalog, ledger, states, name, coming)
         if plan.mode == "full":
             coming[name] = {None}
         elif plan.mode == "incremental":
@@ -81,19 +82,25 @@ def status(
 
 
 def _plan(
-    engine: Engine, graph: Graph, name: str, state: State, has_ledger: bool, coming: dict[str, set[str | None]]
+    engine: Engine,
+    graph: Graph,
+    catalog: Catalog,
+    ledger: Ledger,
+    states: Mapping[str, State],
+    name: str,
+    coming: dict[str, set[str | None]],
 ) -> Plan:
-    node = graph.nodes[name]
+    node, state = graph.nodes[name], states[name]
     if node.error:
         return Plan("full", SqlError(node.error).message)
-    definition = definition_of(engine, graph, name)
+    definition = definition_of(catalog, graph, name)
     if node.is_view:
         if state.sql_hash != definition:
             return Plan("full", "its definition changed")
         stale = sorted(base for base in graph.bases[name] if coming.get(base))
         return Plan("full", f"{stale[0]} is stale") if stale else Plan("view")
-    touched = touched_since(engine, graph.bases[name], state.seq) if has_ledger else {}
+    touched = ledger.since(graph.bases[name], state.seq)
     for base in graph.bases[name]:
         if coming.get(base):
             touched.setdefault(base, set()).update(coming[base])
-    return Planner(engine, graph, name, state, definition, True).plan(touched, Window())
+    return Planner(engine, graph, catalog, states, name, definition).plan(touched, Window())
