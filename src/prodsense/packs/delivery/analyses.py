@@ -1,0 +1,119 @@
+"""Named analyses of the delivery pack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prodsense.contracts.vocabulary import REQUIRED, Analysis, Param
+from prodsense.errors import UsageError
+from prodsense.packs.delivery.delivery_times import (
+    ActionProblem,
+    calculate_delivery_times,
+    format_delivery_times,
+)
+
+if TYPE_CHECKING:
+    from prodsense.warehouse import Warehouse
+
+_WINDOW = (
+    Param("start_date", "date", None, "First day, inside."),
+    Param("end_date", "date", None, "Last day, inside."),
+)
+_CONFIDENCE = Param("confidence", "number", 0.95, "Level of the interval; significance is one less it.")
+
+
+def _effect(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
+    from prodsense.packs.delivery.effects import batched_delivery_time_effect
+
+    return batched_delivery_time_effect(warehouse, **params)
+
+
+def _reliability(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
+    from prodsense.packs.delivery.effects import eta_reliability_comparison
+
+    return eta_reliability_comparison(warehouse, **params)
+
+
+def _adaptation(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
+    from prodsense.packs.delivery.effects import batch_adaptation_rating
+
+    return batch_adaptation_rating(warehouse, **params)
+
+
+def _times(warehouse: Warehouse, actions: str, travel_matrix: str, location_mapping: str) -> dict[str, Any]:
+    problems: list[ActionProblem] = []
+    times = calculate_delivery_times(
+        _json(actions, "actions", list), _json(travel_matrix, "travel_matrix", list),
+        _json(location_mapping, "location_mapping", dict), problems,
+    )
+    lines = format_delivery_times(times)
+    return {
+        "rows": [
+            {"order_no": str(order_no), "minutes": minutes, "text": line}
+            for (order_no, minutes), line in zip(times.items(), lines, strict=True)
+        ],
+        "problems": [{"action": p.index, "order_no": p.order_no, "problem": p.problem} for p in problems],
+    }
+
+
+def _json(text: str, name: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
+    """JSON given as text or as the path of a file."""
+    given = text.strip()
+    if not given.startswith(("[", "{")):
+        path = Path(given)
+        if not path.is_file():
+            raise UsageError(f"{name} is neither JSON nor a file: {given[:80]!r}")
+        given = path.read_text(encoding="utf-8")
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise UsageError(f"{name} is no valid JSON: {error}") from None
+    if not isinstance(value, kind):
+        raise UsageError(f"{name} should be a JSON {'list' if kind is list else 'object'}")
+    if isinstance(value, list) and name == "actions" and not all(isinstance(action, dict) for action in value):
+        raise UsageError("actions should be a JSON list of objects")
+    return value
+
+
+ANALYSES = (
+    Analysis(
+        "batched_delivery_time_effect",
+        "Delivery time of batched less individual deliveries at equal distance and preparation time: adjusted"
+        " difference, interval, p-values. Observational.",
+        _effect,
+        (Param("controls", "text", "distance,prep", "Out of distance, prep, hour, weekday, restaurant."), _CONFIDENCE,
+         *_WINDOW),
+        "algorithm",
+    ),
+    Analysis(
+        "eta_reliability_comparison",
+        "Error of the promise, batched beside individual: is it wider (Brown-Forsythe), is it later (Welch)?"
+        " Observational.",
+        _reliability,
+        (_CONFIDENCE, *_WINDOW),
+        "algorithm",
+    ),
+    Analysis(
+        "batch_adaptation_rating",
+        "Drivers rated on mean batched delay over 30 days: under 5 minutes excellent, under 10 good, else"
+        " needs_improvement; not rated without batched delays.",
+        _adaptation,
+        (Param("as_of", "timestamp", None, "End of the 30 days; the newest day by default."),),
+        "algorithm",
+    ),
+    Analysis(
+        "calculate_delivery_times",
+        "Minutes from pickup to drop-off of each order out of driver actions, a travel-time matrix and an index of"
+        " locations; each given as JSON or as the path of a JSON file. Actions that cannot be timed are listed under"
+        " problems.",
+        _times,
+        (
+            Param("actions", "text", REQUIRED, "List of {driver, location, action_type, order_no}."),
+            Param("travel_matrix", "text", REQUIRED, "Minutes from row to column."),
+            Param("location_mapping", "text", REQUIRED, "Location to index."),
+        ),
+        "function",
+    ),
+)
