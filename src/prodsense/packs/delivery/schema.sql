@@ -85,7 +85,7 @@ CREATE TABLE fact_deliveries (
     delivery_distance_miles DECIMAL(6, 2),       -- Miles driven for this delivery alone. [miles]
     driver_to_restaurant_distance_miles DECIMAL(6, 2), -- Miles from the driver's start to the restaurant. [miles]
     restaurant_to_customer_distance_miles DECIMAL(6, 2), -- Miles from the restaurant to the customer. [miles]
-    delivery_status VARCHAR(20) CHECK (delivery_status IN ('created', 'assigned', 'en_route_to_restaurant', 'at_restaurant', 'picked_up', 'en_route_to_customer', 'delivered', 'cancelled')), -- Where the delivery stands.
+    delivery_status VARCHAR(30) CHECK (delivery_status IN ('created', 'assigned', 'en_route_to_restaurant', 'at_restaurant', 'picked_up', 'en_route_to_customer', 'delivered', 'cancelled')), -- Where the delivery stands.
     cancellation_reason VARCHAR(50),             -- Why it was cancelled; 'long_eta' when the customer would not wait.
     date_partition DATE NOT NULL                 -- Day of delivery_created_at. [day]
 );
