@@ -41,7 +41,8 @@ def cli_page() -> str:
         "",
         MARK,
         "",
-        CLI_INTRODUCTION,
+        (DOCS / "cli_introduction.md").read_text(encoding="utf-8").strip(),
+        "",
         "| command | what it does |",
         "|---|---|",
         *(f"| [`{name}`](#prodsense-{name}) | {cell(entry.says)} |" for name, entry in COMMANDS.items()),
@@ -56,7 +57,6 @@ def cli_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-CLI_INTRODUCTION = (DOCS / "cli_introduction.md").read_text(encoding="utf-8")
 
 
 def command_section(command: Any, name: str) -> Iterator[str]:
@@ -255,7 +255,8 @@ def experiment_section(pack: Any) -> Iterator[str]:
 
 
 def table_section(pack: Any) -> Iterator[str]:
-    yield from ("## Tables", "")
+    yield from ("## Tables", "", "As ER diagram, JSON Schema or SQL:", "", "```sh")
+    yield from (f"prodsense schema {pack.name}", "```", "")
     for table in pack.tables.values():
         yield from (f"### {table.name}", "", table.says, "")
         facts = [f"key: {codes(table.key)}" if table.key else "no key"]

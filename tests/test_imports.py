@@ -23,8 +23,9 @@ LAYERS = (
     {"contracts"},
     {"ingest"},
     {"build"},
-    {"metrics"},
+    # Charts draw any object with rows and know no other part; results draw themselves with them.
     {"charts"},
+    {"metrics"},
     {"behavior", "inference", "realtime", "privacy"},
     {"packs"},
     {"doctor", "project"},
@@ -40,6 +41,9 @@ APART = {"simulate"}
 #: (part, part it may name above itself, why). Annotations only: nothing of it runs.
 TYPES_UPWARD = {
     ("packs", "warehouse"): "an analysis or a policy's check is called with the warehouse it runs on",
+    ("doctor", "warehouse"): "it examines the warehouse that calls it",
+    ("charts", "warehouse"): "a page asks the warehouse that calls it for its numbers",
+    ("metrics", "warehouse"): "a policy's check is called with the warehouse it runs on",
     ("doctor", "warehouse"): "it examines the warehouse that it is handed",
 }
 
