@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prodsense.contracts.tables import Table
     from prodsense.engines.base import Engine
     from prodsense.engines.duckdb import DuckDBEngine
+    from prodsense.ingest.dock import Dock
     from prodsense.ingest.report import Progress
 
 _counter = itertools.count(1)
@@ -77,11 +78,12 @@ def load_inputs(
     engine: Engine, tables: Mapping[str, Table], inputs: Sequence[Input], progress: Progress | None = None
 ) -> LoadReport:
     """Load resolved inputs in their order, in one transaction."""
-    duck = duckdb_only(engine)
     shown = progress or Quiet()
     shown.start("reading", 2 * len(inputs))
     try:
         with ExitStack() as stack:
+            dock = _dock(engine, tables, stack)
+            duck = dock.duck if dock else duckdb_only(engine)
             prepared: list[Staged | TableLoad] = []
             for one in inputs:
                 prepared.append(_prepare(duck, one, stack))
@@ -93,19 +95,32 @@ def load_inputs(
                 loads: list[TableLoad] = []
                 for item in prepared:
                     if isinstance(item, Staged):
+                        if dock:
+                            dock.bring(item.table, item.rows)
                         loads += load_staged(duck, tables, item, load_id, stack)
                     else:
                         loads.append(item)
                     shown.advance()
+            if dock:
+                dock.hand_over()
             return LoadReport(tuple(merge_loads(loads)), load_id)
     finally:
         shown.finish()
 
 
+def _dock(engine: Engine, tables: Mapping[str, Table], stack: ExitStack) -> Dock | None:
+    """Where a load for another engine than DuckDB happens."""
+    if engine.name == "duckdb":
+        return None
+    from prodsense.ingest.dock import Dock
+
+    return Dock(engine, tables, stack)
+
+
 def duckdb_only(engine: Engine) -> DuckDBEngine:
     """The engine, if it is one that files can be loaded into."""
     if engine.name != "duckdb":
-        raise UnsupportedError(f"files cannot be loaded into {engine.name} yet; load them into a DuckDB warehouse")
+        raise UnsupportedError(f"this is done on DuckDB only, not on {engine.name}")
     if engine.read_only:
         raise UnsupportedError(f"{engine.location} is open for reading only; open it for writing to load")
     return engine  # type: ignore[return-value]
@@ -198,7 +213,9 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
         group = groups.pop(0)
         first = sum(len(g.files) for g in done)
         checked = check(engine, staged.table, group.types)
-        scanned = group.scan if group.numbered else f"SELECT *, CAST(NULL AS BIGINT) AS _row FROM ({group.scan}) AS scanned"
+        scanned = group.scan
+        if not group.numbered:
+            scanned = f"SELECT *, CAST(NULL AS BIGINT) AS _row FROM ({scanned}) AS scanned"
         select = checked.select(scanned, ["_file", "_row"], len(staged.rules) + 1)
         select = (
             f"SELECT * REPLACE (CAST(_file + {first} AS INTEGER) AS _file, CAST(_row AS BIGINT) AS _row)"
@@ -216,7 +233,8 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
                 ) from None
             groups[:0] = group.fallback()
             continue
-        if group.hopeful and engine.raw(f"SELECT 1 FROM {name} WHERE _rule > 0 AND _file >= {first} LIMIT 1").fetchall():
+        unsound = f"SELECT 1 FROM {name} WHERE _rule > 0 AND _file >= {first} LIMIT 1"
+        if group.hopeful and engine.raw(unsound).fetchall():
             engine.raw(f"DELETE FROM {name} WHERE _file >= {first}" if created else f"DROP TABLE {name}")
             assert group.fallback is not None
             groups[:0] = group.fallback()
@@ -298,7 +316,9 @@ def _load_clean(engine: DuckDBEngine, staged: Staged, outcome: Outcome) -> int |
     """Insert straight from the source when every row is sound and new; None when one is not."""
     batch = Batch(engine, staged.table, staged.rows, False)
     read = engine.raw(f"SELECT COUNT(*) FROM {staged.rows} AS s").fetchall()[0][0]
-    if engine.raw(staged.unsound).fetchall() or batch.repeats() or batch.overlaps() or batch.unique_clashes() or batch.references(outcome):
+    if engine.raw(staged.unsound).fetchall() or batch.repeats() or batch.overlaps():
+        return None
+    if batch.unique_clashes() or batch.references(outcome):
         return None
     batch.insert(outcome)
     counts = [(0, read)]
@@ -341,7 +361,7 @@ def _record(
     files = pa.table({
         "load_id": [load_id] * len(rows), "relation": [relation] * len(rows),
         "path": [file.path for file in staged.files], "sha256": pa.array(hashes, pa.string()),
-        "bytes": pa.array([file.bytes if h else None for file, h in zip(staged.files, hashes, strict=True)], pa.int64()),
+        "bytes": pa.array([file.bytes if file.format != "data" else None for file in staged.files], pa.int64()),
         "rows": rows, "at": pa.array([at] * len(rows), pa.timestamp("us")),
     })  # fmt: skip
     with engine.temporary(files) as name:
