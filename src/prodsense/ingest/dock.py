@@ -55,7 +55,7 @@ class Dock:
         """Bring what `rows`, a relation of the dock with the table's columns, can meet in the engine."""
         self._open(table)
         if table.key:
-            self._bring_keys(table, self._distinct(rows, table.key))
+            self._bring_matching(table, table.key, self._distinct(rows, table.key))
         for unique in table.uniques:
             if unique != table.key:
                 self._bring_matching(table, unique, self._distinct(rows, unique))
@@ -98,9 +98,6 @@ class Dock:
         with self.duck.temporary(text) as name:
             casts = ", ".join(f'TRY_CAST("{n}" AS {table.columns[n].type}) AS "{n}"' for n in values)
             return self.duck.raw(f"SELECT DISTINCT {casts} FROM {name}", fetch=True)
-
-    def _bring_keys(self, table: Table, keys: pa.Table) -> None:
-        self._bring_matching(table, table.key, keys)
 
     def _bring_matching(self, table: Table, columns: Sequence[str], values: pa.Table) -> None:
         """Bring the stored rows whose `columns` are among `values` and that are not here yet."""
@@ -199,5 +196,5 @@ class Dock:
                 return
             known = " AND ".join(f'"{c}" IS NOT NULL' for c in key)
             self.engine.merge(relation, f"SELECT * FROM {name} WHERE {known}", key)
-            if self.duck and changed.select(list(key)).drop_null().num_rows < changed.num_rows:
+            if changed.select(list(key)).drop_null().num_rows < changed.num_rows:
                 self.engine.insert(relation, f"SELECT * FROM {name} WHERE NOT ({known})")
