@@ -41,7 +41,6 @@ APART = {"simulate"}
 #: (part, part it may name above itself, why). Annotations only: nothing of it runs.
 TYPES_UPWARD = {
     ("packs", "warehouse"): "an analysis or a policy's check is called with the warehouse it runs on",
-    ("doctor", "warehouse"): "it examines the warehouse that calls it",
     ("charts", "warehouse"): "a page asks the warehouse that calls it for its numbers",
     ("metrics", "warehouse"): "a policy's check is called with the warehouse it runs on",
     ("doctor", "warehouse"): "it examines the warehouse that it is handed",
