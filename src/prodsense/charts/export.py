@@ -12,6 +12,7 @@ from typing import Any
 
 from prodsense.charts.grids import cells_fit
 from prodsense.charts.parts import legend_columns
+from prodsense.charts.rows import clean_text
 from prodsense.charts.theme import THEMES, Mode, recolor
 from prodsense.errors import UsageError
 
@@ -49,7 +50,16 @@ def to_spec(chart: Any, *, width: float | None = None, theme: Mode = "light") ->
     spec = copy.deepcopy(chart) if isinstance(chart, dict) else chart.to_dict()
     if width is not None:
         resize(spec, width)
-    return recolor(spec, theme)
+    return dict(recolor(_clean(spec), theme))
+
+
+def _clean(node: Any) -> Any:
+    """The same spec with text that every format can hold, in names of fields too."""
+    if isinstance(node, str):
+        return clean_text(node)
+    if isinstance(node, dict):
+        return {clean_text(str(k)): _clean(v) for k, v in node.items()}
+    return [_clean(v) for v in node] if isinstance(node, list | tuple) else node
 
 
 def notes_of(spec: dict[str, Any]) -> list[str]:
@@ -197,7 +207,7 @@ def inline_svg(svg: str, prefix: str, description: str = "") -> str:
     body = re.sub(r' (aria-[\w-]+|role)="[^"]*"', "", body)
     body = re.sub(r' font-family="[^"]*"', "", body)
     width, height = svg_size(svg)
-    label = html.escape(description, quote=True)
+    label = html.escape(clean_text(description), quote=True)
     head = (
         f'<svg class="picture" role="img" aria-label="{label}" viewBox="0 0 {width:g} {height:g}" '
         f'style="max-width:{width:g}px">'

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prodsense.charts.bars import Better, headline
 from prodsense.charts.export import NARROW, inline_svg, notes_of, to_spec, to_svg
-from prodsense.charts.rows import Row, is_period, label_of, period_label, plain_rows
+from prodsense.charts.rows import Row, clean_text, is_period, label_of, period_label, plain_rows
 from prodsense.charts.theme import DARK, FONT, LIGHT, MONO, PICTURE_FONT, Mode, css_picture_rules, css_variables
 from prodsense.charts.units import NO_DATA, format_value
 from prodsense.errors import UsageError
@@ -102,7 +102,7 @@ class Page:
         if not target.parent.is_dir():
             raise UsageError(f"The folder {str(target.parent)!r} does not exist: make it first.")
         if target.suffix.lower() == ".html":
-            target.write_text(render_page(self), encoding="utf-8")
+            target.write_bytes(render_page(self).encode())
         else:
             from prodsense.charts.poster import page_png
 
@@ -125,13 +125,9 @@ class Page:
 def render_page(page: Page, *, theme: Mode | None = None) -> str:
     """The page as one HTML document. `theme` fixes light or dark; without it the reader's setting decides."""
     drawn = [[_drawn(view, f"c{i}-{j}-") for j, view in enumerate(s.charts)] for i, s in enumerate(page.sections)]
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            page=page, sections=list(zip(page.sections, drawn, strict=True)), theme=theme, tile=tile_parts, **_styles()
-        )
-    )
+    sections = list(zip(page.sections, drawn, strict=True))
+    template = _environment().get_template("page.html")
+    return clean_text(template.render(page=page, sections=sections, theme=theme, tile=tile_parts, **_styles()))
 
 
 def tile_parts(tile: Tile) -> dict[str, str]:

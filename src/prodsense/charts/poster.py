@@ -6,12 +6,12 @@ SVG has no text flow, so lines are broken by an estimate of the width of their c
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from prodsense.charts.export import inline_svg, notes_of, svg_size, svg_to_png, to_spec, to_svg
 from prodsense.charts.page import ChartView, Page, PolicyView, SectionView, Tile, table_of, tile_parts
+from prodsense.charts.rows import clean_text
 from prodsense.charts.theme import LIGHT, PICTURE_FONT
 
 WIDTH = 1240
@@ -230,5 +230,5 @@ def _wrap(text: str, width: float, size: float, lines: int) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    """Text for XML: escaped, without the control characters that XML cannot hold."""
-    return html.escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f￾￿]", "", text), quote=False)
+    """Text for XML."""
+    return html.escape(clean_text(text), quote=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -23,7 +24,7 @@ def plain_rows(data: Any) -> list[Row]:
 
     Values become what JSON knows: dates turn into ISO text, decimals into floats, NaN into None.
     """
-    for attribute in ("rows", "to_pylist", "to_dicts"):
+    for attribute in ("to_dicts", "to_pylist", "rows"):
         found = getattr(data, attribute, None)
         if found is not None:
             data = found() if callable(found) else found
@@ -36,11 +37,24 @@ def plain_rows(data: Any) -> list[Row]:
     return [{str(k): plain_value(v) for k, v in row.items()} for row in data]
 
 
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean_text(text: str) -> str:
+    """Text that XML can hold: what it cannot (control characters, lone surrogates) becomes U+FFFD.
+
+    It matters beyond the file: the SVG writer aborts the whole process on such a character.
+    """
+    return _NOT_XML.sub("\ufffd", text)
+
+
 def plain_value(value: Any) -> Any:
     """One cell as a JSON value."""
     if hasattr(value, "item") and not isinstance(value, list | tuple):
         value = value.item()
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float | Decimal):
         number = float(value)
@@ -51,7 +65,7 @@ def plain_value(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
-    return str(value)
+    return clean_text(str(value))
 
 
 def need_fields(rows: Sequence[Row], *names: str | None) -> None:
