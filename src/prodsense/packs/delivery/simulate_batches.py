@@ -257,41 +257,59 @@ def detours(world: World, algorithm: NDArray) -> NDArray:
 
 
 def repair(world: World, orders: Orders, batch: NDArray, cancelled: NDArray, chance: Chance) -> NDArray:
-    """Split batches that break a constraint in halves until none does; a lone order leaves its batch.
+    """Split batches that break a rule in halves until none does; a lone order leaves its batch.
 
-    Judged by the route as it will be driven, not only as planned.
+    Judged by the route as it will be driven, not only as planned: once with all orders, as the batch is
+    formed, and once without those that are cancelled later.
     """
-    limit = np.array([a.max_miles for a in world.algorithms])
-    while True:
-        batch = renumber(batch)
-        if not np.any(batch >= 0):
-            return batch
-        routes = route(world, orders, batch, cancelled)
-        first = routes.order[:, 0]
-        algorithm = orders.algorithm[first]
-        ready = (orders.placed + 60.0 * orders.prep)[routes.order]
-        detour = detours(world, algorithm)[:, None] * chance.detour[routes.order]
-        driven = drive(
-            routes, ready, ready[:, 0] + chance.lead[first], chance.approach[first],
-            chance.pace[routes.order], detour,
-        )  # fmt: skip
-        there = routes.order >= 0
+    nobody = np.zeros(len(orders), bool)
+    settled, base = np.full(batch.size, -1, np.int64), 0
+    while np.any((batch := renumber(batch)) >= 0):
+        routes, bad = _judge(world, orders, batch, nobody, chance)
+        prep, there = orders.prep_stated[routes.order], routes.order >= 0
+        bad |= _range(prep, there) > MAX_PREP_SPREAD_MINUTES
+        bad |= routes.stop.max(axis=1) > MAX_RESTAURANTS
         # A batch that drives farther than its orders one by one is none worth making.
-        apart = np.where(routes.rides, (chance.approach + orders.miles)[routes.order], 0.0).sum(axis=1)
-        bad = (
-            (driven.miles > apart)
-            | (driven.miles > limit[algorithm] - 0.05)
-            | (driven.end - driven.start > 60 * MAX_BATCH_MINUTES - 60)
-            | (_range(orders.prep_stated[routes.order], there) > MAX_PREP_SPREAD_MINUTES)
-            | (routes.stop.max(axis=1) > MAX_RESTAURANTS)
-            | (routes.riding == 0)
-        )
-        if not bad.any():
-            return batch
+        apart = np.where(there, (chance.approach + orders.miles)[routes.order], 0.0).sum(axis=1)
+        bad |= _miles(routes, chance) > apart
+        if (lost := np.unique(batch[cancelled & (batch >= 0)])).size:
+            fewer = np.searchsorted(lost, batch)
+            touched = (batch >= 0) & (lost[np.minimum(fewer, lost.size - 1)] == batch)
+            bad[lost] |= _judge(world, orders, np.where(touched, fewer, -1), cancelled, chance)[1]
+        good = (batch >= 0) & ~bad[batch]
+        settled[good] = base + batch[good]
+        base += bad.size
         half = (routes.size + 1) // 2
         late = bad[:, None] & (np.arange(LARGEST) >= half[:, None]) & there
-        batch = batch.copy()
+        batch = np.where(good, -1, batch)
         batch[routes.order[late]] += bad.size
+    return renumber(settled)
+
+
+def _judge(
+    world: World, orders: Orders, batch: NDArray, cancelled: NDArray, chance: Chance
+) -> tuple[Routes, NDArray]:
+    """Routes, and whether each is too long or too slow for its algorithm (or has nobody to deliver to)."""
+    limit = np.array([a.max_miles for a in world.algorithms])
+    routes = route(world, orders, batch, cancelled)
+    first = routes.order[:, 0]
+    algorithm = orders.algorithm[first]
+    ready = (orders.placed + 60.0 * orders.prep)[routes.order]
+    driven = drive(
+        routes, ready, ready[:, 0] + chance.lead[first], chance.approach[first], chance.pace[routes.order],
+        detours(world, algorithm)[:, None] * chance.detour[routes.order],
+    )  # fmt: skip
+    bad = (
+        (driven.miles > limit[algorithm] - 0.05)
+        | (driven.end - driven.start > 60 * MAX_BATCH_MINUTES - 60)
+        | (routes.riding == 0)
+    )
+    return routes, bad
+
+
+def _miles(routes: Routes, chance: Chance) -> NDArray:
+    """Planned miles of each route."""
+    return chance.approach[routes.order[:, 0]] + routes.pickup_leg.sum(axis=1) + routes.drop_leg.sum(axis=1)
 
 
 def _range(values: NDArray, there: NDArray) -> NDArray:

@@ -160,7 +160,9 @@ def _orders(world: World, day: Day, frame: Frame, rng: np.random.Generator) -> p
 def _deliveries(world: World, day: Day, frame: Frame, rng: np.random.Generator) -> tuple[pa.Table, NDArray]:
     orders, rides = day.orders, day.rides
     n = len(orders)
-    skipped = (rides.cancelled >= 0) & (rides.batch < 0) & (rng.random(n) < NO_DELIVERY)
+    grouped = rides.batch >= 0
+    grouped[day.withdrawn.order[day.withdrawn.order >= 0]] = True
+    skipped = (rides.cancelled >= 0) & ~grouped & (rng.random(n) < NO_DELIVERY)
     main = np.flatnonzero(frame.seen(rides.created) & ~skipped)
     solo = (rides.cancelled < 0) & (rides.batch < 0) & frame.seen(rides.created)
     failed = np.flatnonzero(solo & (rng.random(n) < FAILED_FIRST))

@@ -130,13 +130,13 @@ def leave_after(world: World, orders: Orders, batched: NDArray, streams: Streams
     return orders.placed <= last[orders.customer]
 
 
-def batched_so_far(orders: Orders, batched: NDArray) -> NDArray:
-    """Per order, how many batched orders its customer has had up to it, itself included."""
-    by_customer = np.argsort(orders.customer, kind="stable")
-    running = np.cumsum(batched[by_customer])
-    who = orders.customer[by_customer]
-    starts = np.flatnonzero(np.r_[True, who[1:] != who[:-1]])
-    before = np.repeat(running[starts] - batched[by_customer][starts], np.diff(np.r_[starts, who.size]))
-    out = np.empty(who.size, np.int64)
-    out[by_customer] = running - before
-    return out
+def often_batched(orders: Orders, batched: NDArray, least: int = 2, window: int = 28) -> NDArray:
+    """Whether each order's customer has had `least` batched orders in the last `window` days, it included."""
+    index = np.flatnonzero(batched)
+    index = index[np.argsort(orders.customer[index], kind="stable")]
+    # Customer and time in one sortable number: batched orders become a line on which to look back.
+    line = orders.customer[index] * np.int64(1 << 32) + orders.placed[index]
+    here = orders.customer * np.int64(1 << 32)
+    upto = np.searchsorted(line, here + orders.placed, side="right")
+    since = np.searchsorted(line, here + np.maximum(0, (orders.day - window + 1) * arrivals.DAY), side="left")
+    return upto - since >= least

@@ -14,7 +14,7 @@ from prodsense.simulate import Streams
 from prodsense.simulate.geography import around
 
 from . import simulate_batches as sb
-from .simulate_orders import BASE_CANCELLED, LONG_ETA, Orders, batched_so_far, leave_after
+from .simulate_orders import BASE_CANCELLED, LONG_ETA, Orders, leave_after, often_batched
 from .simulate_staff import OFFER_SECONDS, Drivers, Sessions, Trips, staff
 from .simulate_world import World
 
@@ -70,8 +70,8 @@ class Rides:
     driver: NDArray
     #: In a batch of two or more.
     batched: NDArray
-    #: Batched orders of the customer so far, this one included.
-    batched_so_far: NDArray
+    #: Its customer has had two or more batched orders in the 28 days up to it, this one included.
+    often_batched: NDArray
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _drive(
         created=created, assigned=assigned, arrived=arrived, picked=picked, delivered=delivered,
         cancelled=cancelled, approach_miles=chance.approach * chance.detour, eta_minutes=eta, minutes=minutes,
         batch=batch, trip=trip, driver=np.where(trip >= 0, trips.driver[trip], -1), batched=batched,
-        batched_so_far=batched_so_far(orders, batched & going),
+        often_batched=often_batched(orders, batched & going),
     )  # fmt: skip
     start_at = around(rng, world.restaurants.at[orders.restaurant[first]], driven.approach_miles / 1.25)
     batches = Batches(

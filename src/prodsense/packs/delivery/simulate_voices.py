@@ -28,8 +28,6 @@ DRIVER_TOPICS = (
     ("batching_experience", 3.8), ("instruction_clarity", 4.0), ("pay_fairness", 3.5), ("multi_order_ease", 3.7),
 )  # fmt: skip
 PROMOTERS, DETRACTORS = 0.45, 0.18
-#: Customers who had that many batched orders feel it.
-FREQUENT = 2
 ANSWERS, NPS_ANSWERS, DRIVER_ANSWERS, PICKUP_ANSWERS = 0.10, 0.04, 0.03, 0.03
 #: Base pay of an engaged hour, cents; costs beside the driver, cents per order.
 PAY_PER_HOUR, SUPPORT_COST, INSURANCE_COST, CANCELLED_COST = 2_000.0, 35, 45, 150
@@ -133,7 +131,7 @@ def _surveys(world: World, day: Day, frame: Frame, rng: np.random.Generator) -> 
     effects, rides, orders, people = world.effects, day.rides, day.orders, world.customers
     done = np.flatnonzero(frame.seen(rides.delivered))
     asked = done[rng.random(done.size) < ANSWERS]
-    batched, frequent = rides.batched[asked], rides.batched_so_far[asked] >= FREQUENT
+    batched, frequent = rides.batched[asked], rides.often_batched[asked]
     told = people.told[orders.customer[asked]] / 2.0
     food = _score(rng, FOOD_QUALITY + effects.food_quality_drop * batched)
     overall = _score(
@@ -141,7 +139,7 @@ def _surveys(world: World, day: Day, frame: Frame, rng: np.random.Generator) -> 
     )
 
     polled = done[rng.random(done.size) < NPS_ANSWERS]
-    shift = effects.frequent_promoter_drop * (rides.batched_so_far[polled] >= FREQUENT)
+    shift = effects.frequent_promoter_drop * rides.often_batched[polled]
     u = rng.random(polled.size)
     likely = np.where(
         u < PROMOTERS + shift, rng.integers(9, 11, polled.size),

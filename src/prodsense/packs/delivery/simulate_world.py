@@ -63,13 +63,13 @@ class Effects:
     long_eta_uplift: float = 0.012
     #: Food-quality score of batched orders minus that of individual ones (scale 1 to 5).
     food_quality_drop: float = -0.40
-    #: Overall score and promoter share of customers with two or more batched orders so far.
+    #: Overall score and promoter share of customers with two or more batched orders in the last 28 days.
     frequent_csat_drop: float = -0.25
     frequent_promoter_drop: float = -0.08
     #: Probability to leave for good right after the second batched order.
     churn_uplift: float = 0.15
     #: Base pay per hour on a batch over that on an individual delivery, minus 1.
-    earnings_uplift: float = 0.20
+    earnings_uplift: float = 0.12
     #: Minutes that one popular restaurant needs beyond its own estimate.
     slow_restaurant_minutes: float = 12.0
     #: Probability of a cancellation on the outage day, added for all its orders.
