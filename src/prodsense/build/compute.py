@@ -87,7 +87,7 @@ class Computer:
         select = node.tree
         if partition:
             # Rows in the order of the partition let later reads of some days skip the rest.
-            select = wrapped(node.tree, "everything").order_by(column_of(partition))
+            select = wrapped(node.tree.copy(), "everything").order_by(column_of(partition), copy=False)
         rows = self.engine.replace(node.name, select, partition=partition)
         self.catalog.changed(node.name, "table")
         if partition and partition not in self.catalog.columns(node.name):
@@ -106,16 +106,18 @@ class Computer:
         column = column_of(partition)
         assert node.tree is not None
         if not plan.partitions:
-            self.engine.replace(name, wrapped(node.tree, "nothing").where(exp.false()))
+            self.engine.replace(name, wrapped(node.tree.copy(), "nothing").where(exp.false(), copy=False))
             self.catalog.changed(name, "table")
             return Computed("incremental", plan.reason, 0, pending=plan.pending)
         # Rows out of reach are staged too, so that they are seen; those of neighbours half read are not.
         reachable = self._reachable(node, plan)
         kept = exp.or_(
             condition(column, plan.partitions, plan.kind, nulls=True),
-            exp.not_(condition(column, reachable, plan.kind)),
+            exp.not_(condition(column, reachable, plan.kind), copy=False),
+            copy=False,
         )
-        self.engine.replace(STAGE, wrapped(narrowed(self.graph, name, plan.windows, plan.kind), "near").where(kept))
+        near = wrapped(narrowed(self.graph, name, plan.windows, plan.kind), "near").where(kept, copy=False)
+        self.engine.replace(STAGE, near)
         staged = self._staged(node, plan)
         everything = f"SELECT * FROM {STAGE}"
         if plan.create:
@@ -156,13 +158,16 @@ class Computer:
         """
         column = comma([node.model.partition])
         day = f"CAST({column} AS VARCHAR) AS day"
-        sql = f"SELECT {day}, TRUE AS is_new, COUNT(*) AS n, SUM(row_hash(t)) AS mark FROM {STAGE} AS t GROUP BY 1"
+        sql = (
+            f"SELECT {day}, TRUE AS is_new, COUNT(*) AS n, SUM(row_hash(t)) AS mark"
+            f" FROM {STAGE} AS t GROUP BY {column}"
+        )
         if not plan.create:
             stored = quoted(node.name)
             wanted = condition(column_of(node.model.partition), plan.partitions, plan.kind)
             sql += (
                 f" UNION ALL SELECT {day}, FALSE, COUNT(*), SUM(row_hash(t)) FROM {stored} AS t"
-                f" WHERE {wanted.sql('duckdb')} GROUP BY 1"
+                f" WHERE {wanted.sql('duckdb')} GROUP BY {column}"
             )
             if plan.touched:
                 # Only to tell late data: looking behind the oldest touched partition alone skips the rest.

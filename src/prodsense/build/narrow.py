@@ -39,7 +39,8 @@ def narrowed(graph: Graph, name: str, windows: Mapping[str, Collection[str]], ki
             contract = graph.tables.get(relation)
             nulls = contract is not None and contract.columns[contract.partition].nullable
             bare = exp.Table(this=table.this.copy(), db=table.args["db"].copy())
-            select = exp.select("*").from_(bare).where(condition(column, windows[relation], kind, nulls=nulls))
+            days = condition(column, windows[relation], kind, nulls=nulls)
+            select = exp.select("*").from_(bare, copy=False).where(days, copy=False)
         elif inner is not None and inner.is_view and graph.bases[relation].keys() & set(windows):
             select = narrowed(graph, relation, windows, kind)
         else:
@@ -49,11 +50,11 @@ def narrowed(graph: Graph, name: str, windows: Mapping[str, Collection[str]], ki
 
 
 def wrapped(select: exp.Expression, alias: str) -> exp.Select:
-    """``SELECT * FROM (select) AS alias``, of a copy."""
+    """``SELECT * FROM (select) AS alias``; takes `select` over, so give it a copy of what is shared."""
     from sqlglot import exp
 
-    subquery = exp.Subquery(this=select.copy(), alias=exp.TableAlias(this=exp.to_identifier(alias)))
-    return exp.select("*").from_(subquery)
+    subquery = exp.Subquery(this=select, alias=exp.TableAlias(this=exp.to_identifier(alias)))
+    return exp.select("*").from_(subquery, copy=False)
 
 
 def _replace(table: exp.Table, select: exp.Expression) -> None:

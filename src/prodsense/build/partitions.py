@@ -88,14 +88,14 @@ def condition(column: exp.Expr, values: Collection[str], kind: str, *, nulls: bo
         runs = _runs(ordered(values, kind), kind)
         if len(runs) <= _MAX_RUNS:
             parts = [_run(column, low, high, kind) for low, high in runs]
-            found = parts[0] if len(parts) == 1 else exp.Paren(this=exp.or_(*parts, wrap=False))
+            found = parts[0] if len(parts) == 1 else exp.Paren(this=exp.or_(*parts, wrap=False, copy=False))
         else:
             listed = exp.In(this=column.copy(), expressions=[literal(v, kind) for v in ordered(values, kind)])
-            found = exp.and_(_run(column, runs[0][0], runs[-1][1], kind), listed)
+            found = exp.and_(_run(column, runs[0][0], runs[-1][1], kind), listed, copy=False)
     else:
         found = exp.false()
     if nulls:
-        found = exp.Paren(this=exp.or_(found, exp.Is(this=column.copy(), expression=exp.null())))
+        found = exp.Paren(this=exp.or_(found, exp.Is(this=column.copy(), expression=exp.null()), copy=False))
     return found
 
 

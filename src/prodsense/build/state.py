@@ -47,7 +47,8 @@ class State:
 
 def ensure_state(engine: Engine) -> None:
     """Create `prodsense.builds` if it is not there."""
-    engine.create_table(BUILDS, _COLUMNS)
+    if BUILDS not in engine.relations():
+        engine.create_table(BUILDS, _COLUMNS)
 
 
 def read_states(engine: Engine) -> dict[str, State]:
