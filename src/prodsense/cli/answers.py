@@ -24,6 +24,7 @@ from prodsense.cli.common import (
     warehouse_url,
     write_rows,
 )
+from prodsense.errors import UsageError
 from prodsense.project import find_project
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def metric(
     chart: Annotated[
         Path | None,
         typer.Option("--chart", metavar="FILE", show_default=False,
-                     help="Draw the answer too: .png, .svg, .html or .json (Vega-Lite)."),
+                     help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
     ] = None,
     warehouse: WarehouseOption = None,
 ) -> None:
@@ -106,6 +107,8 @@ def metric(
     Ratios are ratios of sums, periods without data are empty (not 0), and a slice that would count rows more
     than once is refused with the reason.
     """
+    if chart:
+        _check_chart(chart)
     project = find_project()
     zone = tz or (project.timezone if project else "") or "UTC"
 
@@ -122,6 +125,16 @@ def metric(
         write_rows(result, form)
     if chart:
         draw(result, chart)
+
+
+def _check_chart(path: Path) -> None:
+    """Before the work, not after it."""
+    from prodsense.charts.export import FORMATS
+
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
 
 
 def draw(result: Result, path: Path) -> None:

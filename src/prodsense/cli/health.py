@@ -80,7 +80,7 @@ def policies(
                 _print_policy(result)
     broken = [f"{result.pack}.{result.name}" for result in results if not result.holds and result.level == "error"]
     if broken:
-        raise ProdsenseError(f"{len(broken)} of {len(results)} policies are broken: {', '.join(broken)}")
+        raise ProdsenseError(f"{len(broken)} of {len(results)} policies broken: {', '.join(broken)}")
 
 
 def _project_params(wh: Warehouse, names: list[str] | None, pack: str | None) -> dict[str, Any]:
