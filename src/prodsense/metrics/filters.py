@@ -51,6 +51,7 @@ def read_filter(text: str) -> exp.Expression:
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
+    from sqlglot.tokens import TokenType
 
     if len(text) > MAX_LENGTH:
         raise UsageError(f"where is longer than {MAX_LENGTH:,} characters")
@@ -75,7 +76,7 @@ def read_filter(text: str) -> exp.Expression:
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         # The parser itself stumbles over some texts; they are no filters either way.
         raise UsageError(f"where cannot be read: {_HINT}") from None
-    if len(statements) != 1 or statements[0] is None or ";" in (token.text for token in tokens):
+    if len(statements) != 1 or statements[0] is None or any(t.token_type is TokenType.SEMICOLON for t in tokens):
         raise UsageError("where must be one condition, without a semicolon")
     tree = statements[0]
     _check(tree)
@@ -97,7 +98,7 @@ def _allowed() -> tuple[type, ...]:
 
 
 #: Casts that a filter may write, as in ``DATE '2024-01-31'``.
-_CASTS = frozenset({"DATE", "TIMESTAMP", "INT", "BIGINT", "DOUBLE", "TEXT", "VARCHAR", "BOOLEAN"})
+_CASTS = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPNTZ", "INT", "BIGINT", "DOUBLE", "TEXT", "VARCHAR", "BOOLEAN"})
 
 
 def _check(tree: exp.Expression) -> None:
@@ -171,7 +172,7 @@ def _cast(node: exp.Cast, literals: Literals) -> exp.Expression | None:
 
     if not isinstance(node.this, exp.Literal) or not node.this.is_string:
         return None
-    kind = {"DATE": "DATE", "TIMESTAMP": "TIMESTAMP"}.get(node.to.this.name)
+    kind = {"DATE": "DATE", "TIMESTAMP": "TIMESTAMP", "TIMESTAMPNTZ": "TIMESTAMP"}.get(node.to.this.name)
     return literals.add(_typed(node.this.name, kind, "where")) if kind else None
 
 

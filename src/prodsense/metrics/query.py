@@ -36,10 +36,11 @@ def run_plan(engine: Engine, plan: Plan) -> Result:
     """
     request = plan.request
     notes = list(plan.notes)
-    moment, first = request.as_of, None
+    moment, first, empty = request.as_of, None, False
     if moment is None or plan.needs_first:
         found, first = newest(engine, plan)
         if found is None and plan.probe is not None:
+            empty = True
             notes.append(f"no data in {' or '.join(plan.sources)}")
         moment = moment or found or _fallback(request)
     statements = [(plan.tree, plan.params(moment, first))]
@@ -53,7 +54,8 @@ def run_plan(engine: Engine, plan: Plan) -> Result:
         table = _windows(plan, raw, before)
         incomplete: list[date | None] = [None] if _cut_short(plan, moment) else []
     else:
-        table, shown = _periods(plan, raw, moment, notes)
+        # A rolling count has a row for each day asked, even of no data at all.
+        table, shown = _periods(plan, raw.slice(0, 0) if empty else raw, moment, notes)
         incomplete = [p for p in shown if _unfinished(plan, p, moment)]
         notes += _edges(plan, shown)
     if plan.matures:

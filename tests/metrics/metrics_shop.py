@@ -7,13 +7,16 @@ weeks without orders, orders of which no line exists, two facts of different gra
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from prodsense.contracts.tables import read_schema
-from prodsense.contracts.vocabulary import Dimension, Metric, Model, Query
-from prodsense.metrics.scope import Scope
+from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.metrics import Result, Scope
 from prodsense.packs.pack import read_model, read_query
+
+Ask = Callable[..., Result]
 
 SCHEMA = """
 -- Cities.
@@ -209,4 +212,9 @@ def load(engine: Any, rows: dict[str, list[tuple[Any, ...]]]) -> None:
     )
 
 
-__all__ = ["METRICS", "Dimension", "Metric", "Model", "Query", "data", "load", "scope"]
+def put(engine: Any, orders: list[tuple[Any, ...]]) -> None:
+    """Make these the shop's only orders."""
+    engine.execute("DELETE FROM shop.orders")
+    if orders:
+        values = ", ".join(f"({', '.join('NULL' if v is None else repr(str(v)) for v in row)})" for row in orders)
+        engine.raw(f"INSERT INTO shop.orders VALUES {values}")
