@@ -46,7 +46,7 @@ def write_source_template(table: Table) -> str:
     columns = list(table.columns.values())
     for place, column in enumerate(columns):
         comma = "," if place < len(columns) - 1 else ""
-        lines.append(f"    {column.name} AS {column.name}{comma}  -- {_describe(column)}")
+        lines.append(f'    "{column.name}" AS {column.name}{comma}  -- {_describe(column)}')
     lines.append(f"FROM read_csv('raw/{table.name}.csv', all_varchar = true)")
     return "\n".join(lines) + "\n"
 

@@ -12,15 +12,14 @@ from prodsense.errors import EngineError
 from prodsense.ingest import ledger
 from prodsense.ingest.merge import Batch, Outcome
 from prodsense.ingest.report import LoadReport, TableLoad, reason_key
-from prodsense.ingest.rules import EMPTY, MALFORMED, REFERENCE, UNIQUE
-from prodsense.ingest.tolerant import parse_object
+from prodsense.ingest.rules import EMPTY, REFERENCE, UNIQUE
 
 if TYPE_CHECKING:
     from prodsense.contracts.tables import Table
     from prodsense.engines.base import Engine
     from prodsense.engines.duckdb import DuckDBEngine
     from prodsense.ingest.load import Staged
-    from prodsense.ingest.readers import Group, Original
+    from prodsense.ingest.readers import Original
 
 #: Rows whose original text is fetched in one go.
 _CHUNK = 200_000
@@ -100,7 +99,7 @@ def refused_rows(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator
             for at in range(0, len(numbers), _CHUNK):
                 chunk = numbers[at : at + _CHUNK]
                 originals = group.originals(place, chunk, total)
-                yield [_refused(group, file.path, n, rows[n], originals.get(n, (None, None))) for n in chunk]
+                yield [_refused(file.path, n, rows[n], originals.get(n, (None, None, None))) for n in chunk]
             broken = [b for at, b in group.broken if at == place]
             if broken:
                 yield [Refused(file.path, b.row, "", b.rule, b.reason, b.todo, b.original, None) for b in broken]
@@ -108,17 +107,13 @@ def refused_rows(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator
 
 
 def _refused(
-    group: Group, file: str, row: int, verdict: tuple[str, str, str, str], original: Original | tuple[None, None]
+    file: str, row: int, verdict: tuple[str, str, str, str], original: Original | tuple[None, None, None]
 ) -> Refused:
     column, rule, reason, todo = verdict
-    text, cells = original
-    if rule == EMPTY and text is not None and group.files[0].format == "json" and not group.numbered:
+    text, cells, problem = original
+    if rule == EMPTY and problem:
         # The engine hands over a broken line as a row of NULLs; its text says what is wrong.
-        value, problem = parse_object(text.encode(errors="surrogateescape"))
-        if problem:
-            rule, reason, todo = problem
-        elif value and any(v is not None and k.lower() in group.types for k, v in value.items()):
-            rule, reason, todo = MALFORMED, "it is no strict JSON", "write one JSON object a line"
+        rule, reason, todo = problem
     return Refused(file, row, column, rule, reason, todo, text, cells)
 
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 #: Lines of NDJSON that are looked at for their keys.
 SAMPLE = 1000
 
-#: (original text, the same as a JSON object or None when `original` is one or cannot be taken apart).
-Original = tuple[str, str | None]
+#: (original text; the same as a JSON object, or None when the text is one or cannot be taken apart;
+#: what keeps it from being a JSON object, as (rule, reason, what to do), for lines of NDJSON).
+Original = tuple[str, str | None, tuple[str, str, str] | None]
 
 
 @dataclass
@@ -139,7 +140,7 @@ class Reader:
                 f"SELECT _row, CAST(TO_JSON(STRUCT_PACK({cells})) AS VARCHAR) FROM ({select}) AS source"
                 f" WHERE _row IN (SELECT _row FROM {wanted})"
             ).fetchall()
-        return {row: (text, None) for row, text in found}
+        return {row: (text, None, None) for row, text in found}
 
     # -- CSV ---------------------------------------------------------------------------------------
 
@@ -367,22 +368,24 @@ def csv_originals(
         try:
             cells = [cell or None for cell in tolerant.fields(raw, delimiter)]
         except ValueError:
-            found[row] = (tolerant.as_text(raw), None)
+            found[row] = (tolerant.as_text(raw), None, None)
             continue
         pairs = {name.strip().lower(): cell for name, cell in zip(header, cells, strict=False)}
-        found[row] = (tolerant.as_text(raw), json.dumps(pairs, ensure_ascii=False))
+        found[row] = (tolerant.as_text(raw), json.dumps(pairs, ensure_ascii=False), None)
     return found
 
 
 def json_original(raw: bytes, mapping: Mapping[str, str], identity: bool) -> Original:
     """A line of NDJSON as it stands; its cells apart where its keys are not the contract's names."""
     text = tolerant.as_text(raw)
-    if identity:
-        return text, None
-    value, _ = tolerant.parse_object(raw)
+    value, problem = tolerant.parse_object(raw)
     if value is None:
-        return text, None
-    return text, json.dumps({name: value.get(key) for name, key in mapping.items()}, ensure_ascii=False)
+        return text, None, problem
+    cells = {name: value.get(key) for name, key in mapping.items()}
+    if any(cell is not None for cell in cells.values()):
+        # Python reads more than the engine does; a row that came without values was refused by the engine.
+        problem = (tolerant.MALFORMED, "it is no strict JSON", "write one JSON object a line")
+    return text, None if identity else json.dumps(cells, ensure_ascii=False), problem
 
 
 def exact_as_double(type_name: str) -> bool:

@@ -223,8 +223,8 @@ def _loss_rules(column: Column, source: str, target: str) -> list[Rule]:
     if target in INTEGERS and (fraction or inexact):
         differs = f"TRY_CAST({raw} AS DOUBLE) <> CAST({value} AS DOUBLE)"
         if source in FLOATS:
-            # Beyond 2^53 a DOUBLE does not hold every integer: which one was meant is lost.
-            differs += f" OR ABS({raw}) > 9007199254740992"
+            # From 2^53 on a DOUBLE does not hold every integer: which one was meant is lost.
+            differs += f" OR ABS({raw}) >= 9007199254740992"
         return [Rule(
             "whole", name, f"{fraction} AND {differs}" if fraction else differs,
             f"{name} is {{cell}}, which is no whole number", f"round {name} yourself, or make it DECIMAL or DOUBLE",
