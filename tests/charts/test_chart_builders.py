@@ -92,7 +92,7 @@ def test_line_keeps_the_eight_largest_series_and_says_so() -> None:
     rows = [{"p": f"2024-01-0{d}", "k": f"s{i}", "m": i} for i in range(10) for d in (1, 2)]
     chart = line(rows, "p", "m", series="k")
     domain = layers(chart, "line")[0]["encoding"]["color"]["scale"]["domain"]
-    assert domain == ["s9", "s8", "s7", "s6", "s5", "s4", "s3", "s2"]
+    assert domain == ["s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"]
     assert "8 largest of 10" in notes(chart)
     assert {p["series"] for p in marks(chart)} == set(domain)
 
@@ -148,6 +148,20 @@ def test_no_data_says_so() -> None:
     ):
         assert marks(chart) == [{"text": "No data for this choice"}]
         assert "no data" in chart.to_dict()["description"].lower()
+
+
+def test_line_names_the_series_that_have_no_data_at_all() -> None:
+    rows = [{"p": "2024-01-01", "k": "a", "m": 1}, {"p": "2024-01-01", "k": None, "m": None}]
+    chart = line(rows, "p", "m", series="k")
+    assert {p["series"] for p in marks(chart)} == {"a"} and "Without any data: (none)." in notes(chart)
+
+
+def test_a_series_keeps_its_colour_whatever_its_size() -> None:
+    def domain(a: int, b: int, ten: int) -> list[str]:
+        rows = [{"p": "2024-01-01", "k": k, "m": v} for k, v in (("a", a), ("b", b), ("10", ten), ("9", 1))]
+        return list(layers(line(rows, "p", "m", series="k"), "line")[0]["encoding"]["color"]["scale"]["domain"])
+
+    assert domain(1, 2, 3) == domain(3, 2, 1) == ["9", "10", "a", "b"]
 
 
 # -- area ------------------------------------------------------------------------------------------
@@ -209,6 +223,20 @@ def test_bars_mark_the_period_before() -> None:
     chart = bar([{"c": "a", "m": 0.5, "p": 0.4}], "c", "m", previous="p", unit="share")
     assert layers(chart, "tick")[0]["encoding"]["x"]["field"] == "previous"
     assert marks(chart)[0]["change"] == "+10.0 pp"
+
+
+def test_bars_of_two_dimensions_are_grouped() -> None:
+    rows = [{"c": "x", "g": "b", "m": 1}, {"c": "x", "g": "a", "m": 2}, {"c": "y", "g": "a", "m": 9}]
+    chart = bar(rows, "c", "m", series="g")
+    assert [(m["label"], m["series"], m["y"], m["text"]) for m in marks(chart)] == [
+        ("y", "a", 9, "9"),
+        ("y", "b", None, "no data"),
+        ("x", "a", 2, "2"),
+        ("x", "b", 1, "1"),
+    ]
+    assert layers(chart, "bar")[0]["encoding"]["yOffset"]["field"] == "series"
+    with pytest.raises(UsageError, match="Two rows share c 'x' and g 'a'"):
+        bar([*rows, rows[1]], "c", "m", series="g")
 
 
 def test_bars_refuse_two_rows_for_one_label() -> None:
@@ -340,10 +368,17 @@ def test_one_dimension_is_bars_two_are_a_heatmap_none_is_a_number() -> None:
     assert {"text": "1,234"} in marks(none)
 
 
+def test_a_line_not_over_time_runs_over_its_first_dimension() -> None:
+    rows = [{"hour": h, "k": k, "m": h} for h in (10, 2, 9) for k in "ab"]
+    chart = chart_result(result(rows, ["m"], ("hour", "k")), "line")
+    assert [p["x"] for p in marks(chart)] == [2, 9, 10, 2, 9, 10]
+    assert layers(chart_result(result(rows, ["m"], ("hour", "k")), "bar"), "bar")
+
+
 def test_several_metrics_share_a_picture_only_with_one_unit() -> None:
     rows = [{"period": p, "a": 1, "b": 2} for p in P]
     same = chart_result(result(rows, ["a", "b"], grain="day"))
-    assert {p["series"] for p in marks(same)} == {"a", "b"}
+    assert {p["series"] for p in marks(same)} == {"A", "B"}
     other = chart_result(result(rows, ["a", "b"], grain="day", units={"a": "count", "b": "share"}))
     assert len(other.to_dict()["vconcat"]) == 2
 

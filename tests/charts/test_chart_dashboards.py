@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -96,13 +98,22 @@ def test_a_dashboard_becomes_a_page() -> None:
 def test_a_headline_is_the_newest_complete_week_beside_the_one_before() -> None:
     (tile,) = dashboard_page(dashboard(metrics=("good",)), Fake()).sections[0].tiles
     assert (tile.value, tile.previous, tile.better) == (30, 20, "up")
-    assert tile.trend == (10, 20, 30) and tile.note == "week of 2024-01-15"
+    assert tile.trend == (10, 20, 30) and tile.note == "week of 15 Jan 2024"
 
 
 def test_one_failing_metric_leaves_the_others() -> None:
     tiles = dashboard_page(dashboard(metrics=("good", "bad", "timeless")), Fake()).sections[0].tiles
     assert [t.value for t in tiles] == [30, None, 60]
     assert "prodsense ingest" in tiles[1].note and tiles[2].note == "over the whole time"
+
+
+def test_what_matures_later_does_not_make_the_other_weeks_incomplete() -> None:
+    fake = Fake()
+    fake.metric_definition = lambda name: Metric(  # type: ignore[method-assign]
+        name, "", "count", "up", "x", source="" if name == "derived" else "orders", matures=28 if name == "slow" else 0
+    )
+    dashboard_page(dashboard(metrics=("good", "slow", "derived", "fine")), fake)
+    assert [names for names, _ in fake.requests] == [("good", "fine"), ("slow",), ("derived",)]
 
 
 def test_headlines_are_one_request_when_nothing_fails() -> None:
@@ -185,3 +196,13 @@ def test_a_question_is_answered_by_all_its_kinds() -> None:
 
 def test_names_are_spoken() -> None:
     assert spoken("delivery.on_time_rate") == "On time rate"
+    assert spoken("avg_eta_error") == "Average ETA error"
+
+
+def test_pages_load_nothing_heavy_until_they_draw() -> None:
+    code = (
+        "import sys, prodsense.charts.dashboards, prodsense.charts.terminal;"
+        "print([m for m in ('altair', 'vl_convert', 'jinja2', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -20,7 +20,7 @@ from prodsense.charts.parts import (
     sentence,
     value_axis,
 )
-from prodsense.charts.rows import MAX_SERIES, Row, as_number, label_of, largest, need_fields, plain_rows
+from prodsense.charts.rows import MAX_SERIES, Row, as_number, by_name, label_of, largest, need_fields, plain_rows
 from prodsense.charts.theme import LIGHT
 from prodsense.charts.units import format_change, format_value
 from prodsense.errors import UsageError
@@ -37,6 +37,7 @@ def bar(
     label: str,
     value: str,
     *,
+    series: str | None = None,
     previous: str | None = None,
     previous_label: str = "previous period",
     unit: str = "",
@@ -51,12 +52,18 @@ def bar(
 
     Beyond `top` bars the rest is folded into "other" when the measure may be added up (`additive`),
     else it is left out and the subtitle says how many. A null has no bar and says "no data".
-    `previous` names a field drawn as a thin mark across the bar.
+    `previous` names a field drawn as a thin mark across the bar. With `series` each label has a bar for each of
+    its values (the 8 largest at most); labels are then ordered by their largest bar, and `previous` and `additive`
+    do not apply.
     """
     import altair as alt
 
     rows = plain_rows(data)
-    need_fields(rows, label, value, previous)
+    need_fields(rows, label, value, series, previous)
+    if series:
+        return _grouped(
+            rows, label, value, series, unit=unit, title=title, top=top, sort=sort, notes=notes, width=width
+        )
     found: dict[str, tuple[float | int | None, float | int | None]] = {}
     for row in rows:
         name = label_of(row.get(label))
@@ -144,6 +151,95 @@ def bar(
     )
 
 
+def _grouped(
+    rows: list[Row],
+    label: str,
+    value: str,
+    series: str,
+    *,
+    unit: str,
+    title: str,
+    top: int,
+    sort: str,
+    notes: Sequence[str],
+    width: int,
+) -> Any:
+    """Bars side by side: one for each label and each value of `series`."""
+    import altair as alt
+
+    found: dict[tuple[str, str], float | int | None] = {}
+    for row in rows:
+        at = (label_of(row.get(label)), label_of(row.get(series)))
+        if at in found:
+            raise UsageError(f"Two rows share {label} {at[0]!r} and {series} {at[1]!r}: aggregate first.")
+        found[at] = as_number(row.get(value), value)
+    known = {at: v for at, v in found.items() if v is not None}
+    said = [*notes]
+    if not known:
+        return empty(title, said, width, HEIGHT)
+    names = list(dict.fromkeys(at[0] for at in found))
+    if sort == "value":
+        peaks = {n: max((v for at, v in known.items() if at[0] == n), default=float("-inf")) for n in names}
+        names.sort(key=lambda n: (-peaks[n], n))
+    if len(names) > top:
+        said.append(f"The {top} {'largest' if sort == 'value' else 'first'} of {len(names)} are shown.")
+    names = names[:top]
+    sizes: dict[str, float] = {}
+    for (_, group), got in known.items():
+        sizes[group] = sizes.get(group, 0.0) + abs(got)
+    groups = by_name(largest(sizes, MAX_SERIES))
+    if len(sizes) > len(groups):
+        said.append(f"The {len(groups)} largest of {len(sizes)} values of {series} are shown.")
+    marks: list[Row] = []
+    for name in names:
+        for group in groups:
+            number_at = known.get((name, group))
+            text = format_value(number_at, unit, compact=True) if number_at is not None else "no data"
+            tip = f"{name}, {group}: {format_value(number_at, unit) if number_at is not None else 'no data'}"
+            marks.append(
+                {"label": name, "series": group, "y": number_at, "at": number_at or 0, "text": text, "tip": tip}
+            )
+    numbers = [m["at"] for m in marks]
+    low, high = min(0, *numbers), max(0, *numbers)
+    room = (max(len(m["text"]) for m in marks) + 1) * CHAR + 8
+    scale = alt.Scale(
+        domain=[low, high if high > low else low + 1],
+        nice=False,
+        rangeMin=room if low < 0 else 0,
+        rangeMax=alt.ExprRef(f"width - {room:.0f}"),
+    )
+    axis = alt.Axis(labelLimit=170, domain=False, ticks=False, labelColor=LIGHT.ink)
+    base = alt.Chart(inline(marks)).encode(
+        y=alt.Y("label:N", sort=names, title=None, axis=axis, scale=alt.Scale(paddingInner=0.3)),
+        yOffset=alt.YOffset("series:N", sort=groups, scale=alt.Scale(domain=groups)),
+    )
+    key = legend(groups, series.replace("_", " "), symbolType="square")
+    bars = base.encode(
+        x=alt.X("y:Q", axis=None, scale=scale),
+        color=alt.Color("series:N", scale=alt.Scale(domain=groups), legend=key),
+        description="tip:N",
+        tooltip=alt.Tooltip("tip:N", title=" "),
+    )
+    layers: list[Any] = [bars.mark_bar(cornerRadiusEnd=2)]
+    sides: tuple[tuple[Any, str], ...] = (("left", "datum.at >= 0"), ("right", "datum.at < 0"))
+    for side, test in sides:
+        if side == "left" or low < 0:
+            texts = base.transform_filter(test).encode(x=alt.X("at:Q"), text="text:N")
+            layers.append(
+                texts.mark_text(align=side, dx=6 if side == "left" else -6, color=LIGHT.ink, fontSize=10, aria=False)
+            )
+    peak = max((m for m in marks if m["y"] is not None), key=lambda m: m["y"])
+    what = f"{len(names)} groups of {len(groups)} bars ({', '.join(clip(g) for g in groups)}) by {label}; "
+    return dress(
+        alt.layer(*layers),
+        title=title,
+        notes=said,
+        description=sentence(title, what + f"highest {peak['tip']}."),
+        width=width,
+        height=round(len(names) * (len(groups) * 17 + 10)),
+    )
+
+
 def histogram(
     data: Any,
     start: str,
@@ -181,7 +277,7 @@ def histogram(
     for row in rows:
         name = label_of(row[series]) if series else ""
         totals[name] = totals.get(name, 0.0) + (as_number(row.get(count), count) or 0)
-    names = largest(totals, MAX_SERIES)
+    names = by_name(largest(totals, MAX_SERIES))
     said = list(notes)
     if len(totals) > len(names):
         said.append(f"The {len(names)} largest of {len(totals)} are shown.")

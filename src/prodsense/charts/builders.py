@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from prodsense.charts.bars import bar, funnel, histogram, number
 from prodsense.charts.grids import heatmap
 from prodsense.charts.lines import area, line
-from prodsense.charts.parts import WIDTH, dress
-from prodsense.charts.rows import Row, as_number, label_of, plain_rows
+from prodsense.charts.parts import WIDTH, dress, spoken
+from prodsense.charts.rows import Row, as_number, label_of, natural_key, plain_rows
 from prodsense.errors import UsageError
 
 __all__ = ["FORMS", "area", "bar", "chart_result", "chart_rows", "funnel", "heatmap", "histogram", "line", "number"]
@@ -50,13 +50,14 @@ def chart_result(
     labels: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     additive: bool = False,
-    previous_label: str = "previous period",
+    previous_label: str = "",
     width: int = WIDTH,
 ) -> Any:
     """Draw a metric's result in the form that suits its shape, or in `form`.
 
     Over time: a line, several for one dimension (two dimensions are joined into one). Not over time:
-    bars for one dimension, a heatmap for two, else the headline number. Several metrics of one unit without
+    bars for one dimension, a heatmap for two, else the headline number; asked for as a line, the first dimension is
+    the axis, and as bars, the second one groups them. Several metrics of one unit without
     slices share a picture; others stand below each other. `additive` says that slices may be added up
     (folded into "other"). Raises `UsageError` for a form that the result's shape cannot take.
     """
@@ -68,14 +69,16 @@ def chart_result(
         raise UsageError(f"The result has no metric {unknown[0]!r}; it has {', '.join(result.metrics)}.")
     if form is not None and form not in FORMS:
         raise UsageError(f"There is no chart form {form!r}: choose one of {', '.join(FORMS)}.")
+    if not previous_label:
+        previous_label = "a year before" if getattr(result, "compare", "") == "year" else "previous period"
     by, timed = list(result.by), result.grain != "all"
     chosen = form or ("line" if timed else ("number", "bar", "heatmap")[min(len(by), 2)])
     said = [*notes]
     rows = plain_rows(result)
-    if len(by) > 1 and (timed or len(by) > 2) and chosen in ("line", "area", "bar"):
+    if len(by) > (1 if timed else 2) and chosen in ("line", "area", "bar"):
         rows, by = _joined(rows, by)
-    spoken = dict(labels or {})
-    settings = _Settings(rows, by, result, chosen, spoken, said, additive, previous_label, width)
+    labelled = {**{name: spoken(name) for name in names}, **(labels or {})}
+    settings = _Settings(rows, by, result, chosen, labelled, said, additive, previous_label, width)
     if len(names) > 1 and timed and not by and chosen in ("line", "area"):
         groups: dict[str, list[str]] = {}
         for name in names:
@@ -83,8 +86,8 @@ def chart_result(
         if len(groups) == 1:
             return _together(names, settings, title)
     if len(names) > 1:
-        return _stacked([_one(name, settings, spoken.get(name, name)) for name in names], title, chosen)
-    return _one(names[0], settings, title or spoken.get(names[0], names[0]))
+        return _stacked([_one(name, settings, labelled.get(name, name)) for name in names], title, chosen)
+    return _one(names[0], settings, title or labelled.get(names[0], names[0]))
 
 
 class _Settings:
@@ -110,6 +113,10 @@ class _Settings:
         field = f"{name}_previous"
         return field if any(field in row for row in self.rows[:1]) else None
 
+    def spoken(self, dimension: str | None) -> str | None:
+        """How a dimension is called in a picture."""
+        return self.labels.get(dimension, dimension.replace("_", " ")) if dimension else None
+
 
 def _one(name: str, s: _Settings, title: str) -> Any:
     unit, previous, timed = s.units.get(name, ""), s.previous(name), s.grain != "all"
@@ -121,10 +128,19 @@ def _one(name: str, s: _Settings, title: str) -> Any:
         if s.form == "area":
             if len(s.by) != 1:
                 raise UsageError("Stacked areas need one dimension to stack: ask for the metric with --by.")
-            return area(rows, "period", name, series=s.by[0], **over_time, **common)
+            return area(rows, "period", name, series=s.by[0], series_title=s.spoken(s.by[0]), **over_time, **common)
         series = s.by[0] if s.by else None
         then: dict[str, Any] = {"previous": previous, "previous_label": s.previous_label}
-        return line(rows, "period", name, series=series, series_title=series, **then, **over_time, **common)
+        return line(rows, "period", name, series=series, series_title=s.spoken(series), **then, **over_time, **common)
+    if s.form == "line" and 1 <= len(s.by) <= 2:
+        # Not over time: the first dimension is the axis (hours, days since), the second tells lines apart.
+        series = s.by[1] if len(s.by) == 2 else None
+        titles: dict[str, Any] = {"x_title": s.spoken(s.by[0]), "series_title": s.spoken(series)}
+        return line(
+            sorted(rows, key=lambda r: natural_key(r.get(s.by[0]))), s.by[0], name, series=series, **titles, **common
+        )
+    if s.form == "bar" and len(s.by) == 2 and not timed:
+        return bar(rows, s.by[0], name, series=s.by[1], **common)
     if s.form == "bar" and len(s.by) == 1 and not timed:
         then = {"previous": previous, "previous_label": s.previous_label}
         return bar(rows, s.by[0], name, additive=s.additive, **then, **common)
@@ -132,7 +148,8 @@ def _one(name: str, s: _Settings, title: str) -> Any:
         return histogram(rows, "period", name, count_unit=unit, x_title="", **_less(common, "unit"))
     if s.form == "heatmap" and len(s.by) + timed == 2:
         across = "period" if timed else s.by[1]
-        return heatmap(rows, across, s.by[0], name, grain=s.grain, x_title=s.grain if timed else None, **common)
+        titles = {"x_title": s.grain if timed else s.spoken(across), "y_title": s.spoken(s.by[0])}
+        return heatmap(rows, across, s.by[0], name, grain=s.grain, **titles, **common)
     if s.form == "histogram" and s.by and not timed:
         series = s.by[1] if len(s.by) == 2 else None
         return histogram(rows, s.by[0], name, series=series, count_unit=unit, **_less(common, "unit"))
@@ -246,7 +263,7 @@ def chart_rows(
     if form == "line":
         return line(rows, across, measure, series=series, unit=unit, grain=grain, **common)
     if form == "bar":
-        return bar(rows, across, measure, unit=unit, **common)
+        return bar(rows, across, measure, series=series, unit=unit, **common)
     if form == "funnel":
         return funnel(rows, across, measure, unit=unit or "count", **common)
     if form == "histogram":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from prodsense.charts.builders import FORMS, chart_result, chart_rows
 from prodsense.charts.page import ChartView, Page, PolicyView, SectionView, Tile
-from prodsense.charts.rows import Row, as_number, plain_rows
+from prodsense.charts.parts import spoken
+from prodsense.charts.rows import Row, as_number, period_label, plain_rows
 from prodsense.charts.units import format_value
 from prodsense.contracts.vocabulary import Chart, Dashboard, Metric, Policy, Query, Question, Section
 from prodsense.errors import ProdsenseError, UsageError
@@ -104,7 +106,11 @@ def answer_page(question: Question, fetch: Fetch, pack: Artefacts) -> Page:
         a for a in question.answers if not any(a in p for p in (pack.metrics, pack.queries, pack.policies, pack.charts))
     ]
     rest = [name for name in rest if name not in question.notes]
-    notes = [f"Also part of the answer, see `prodsense catalog`: {', '.join(rest)}."] if rest else []
+    slices = [name for name in rest if name in getattr(pack, "dimensions", {})]
+    rest = [name for name in rest if name not in slices]
+    notes = [f"The metrics can be sliced (`--by`) by {', '.join(slices)}."] if slices else []
+    if rest:
+        notes.append(f"Also part of the answer, see `prodsense catalog`: {', '.join(rest)}.")
     return Page(title=question.ask, subtitle=question.id, sections=sections, notes=notes)
 
 
@@ -114,19 +120,28 @@ def answer_page(question: Question, fetch: Fetch, pack: Artefacts) -> Page:
 def headline_tiles(names: Sequence[str], fetch: Fetch) -> list[Tile]:
     """A tile for each metric: its newest complete week beside the week before, and the course of 13 weeks.
 
-    Metrics are asked for in one request; where that is refused each is asked for alone, and one without a
-    weekly form is shown as it is over the whole time.
+    Metrics that mature alike are asked for in one request; where that is refused each is asked for alone, and
+    one without a weekly form is shown as it is over the whole time.
     """
     if not names:
         return []
-    together = _try(lambda: fetch.metric(list(names), grain=HEADLINE_GRAIN))
-    return [_tile(name, fetch, together if not isinstance(together, str) else None) for name in names]
+    groups: dict[object, list[str]] = {}
+    for name in names:
+        definition = fetch.metric_definition(name)
+        # A request's periods are incomplete for all its metrics together: one that waits 28 days for its answer
+        # would make the weeks of the others incomplete too. What a derived metric waits for is not written on it.
+        groups.setdefault(definition.matures if definition.source else name, []).append(name)
+    weekly: dict[str, Any] = {}
+    for group in groups.values():
+        result = _try(partial(fetch.metric, group, grain=HEADLINE_GRAIN))
+        weekly.update(dict.fromkeys(group, None if isinstance(result, str) and len(group) > 1 else result))
+    return [_tile(name, fetch, weekly[name]) for name in names]
 
 
-def _tile(name: str, fetch: Fetch, together: Any) -> Tile:
+def _tile(name: str, fetch: Fetch, result: Any) -> Tile:
     definition = fetch.metric_definition(name)
     base: dict[str, Any] = {"label": spoken(name), "unit": definition.unit, "says": definition.says}
-    weekly = together if together is not None else _try(lambda: fetch.metric([name], grain=HEADLINE_GRAIN))
+    weekly = result if result is not None else _try(lambda: fetch.metric([name], grain=HEADLINE_GRAIN))
     if not isinstance(weekly, str):
         tile = _weekly_tile(name, weekly, definition, base)
         if tile is not None:
@@ -153,7 +168,7 @@ def _weekly_tile(name: str, result: Any, definition: Metric, base: dict[str, Any
     # Only the week just before counts as such: a gap is no week before.
     before = as_number(rows[at - 1].get(name), name) if at and whole else None
     trend = tuple(as_number(row.get(name), name) for row in rows[max(0, at - TREND + 1) : at + 1])
-    note = f"week of {rows[at]['period'][:10]}" + ("" if whole else ", not complete yet")
+    note = period_label(rows[at]["period"], HEADLINE_GRAIN) + ("" if whole else ", not complete yet")
     return Tile(
         value=as_number(rows[at][name], name),
         previous=before,
@@ -193,11 +208,8 @@ def _metric_view(chart: Chart, fetch: Fetch) -> ChartView:
     labels = {name: spoken(name) for name in chart.metrics}
     picture = None
     if chart.form != "table":
-        before = "a year before" if chart.compare == "year" else "previous period"
         one = len(chart.metrics) == 1
-        picture = chart_result(
-            result, chart.form, labels=labels, title=spoken(chart.name) if one else "", previous_label=before
-        )
+        picture = chart_result(result, chart.form, labels=labels, title=spoken(chart.name) if one else "")
     return _view(chart, result, picture)
 
 
@@ -292,9 +304,3 @@ def _try(call: Callable[[], Any]) -> Any:
         return error.message
     except Exception as error:
         return f"Unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
-def spoken(name: str) -> str:
-    """A name as people read it: ``on_time_rate`` is On time rate."""
-    words = name.rpartition(".")[2].replace("_", " ").strip()
-    return words[:1].upper() + words[1:]

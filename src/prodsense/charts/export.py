@@ -13,7 +13,7 @@ from typing import Any
 from prodsense.charts.grids import cells_fit
 from prodsense.charts.parts import legend_columns
 from prodsense.charts.rows import clean_text
-from prodsense.charts.theme import THEMES, Mode, recolor
+from prodsense.charts.theme import Mode, recolor
 from prodsense.errors import UsageError
 
 #: Endings that `save` knows.
@@ -227,8 +227,3 @@ def _html(chart: Any, theme: Mode) -> str:
 def _title_of(spec: dict[str, Any]) -> str:
     title = spec.get("title", "")
     return str(title.get("text", "")) if isinstance(title, dict) else str(title)
-
-
-def background(theme: Mode) -> str:
-    """The colour that a picture stands on."""
-    return THEMES[theme].surface

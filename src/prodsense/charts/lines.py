@@ -25,6 +25,7 @@ from prodsense.charts.rows import (
     MAX_SERIES,
     Row,
     as_number,
+    by_name,
     fill_periods,
     is_period,
     label_of,
@@ -174,7 +175,13 @@ def line(
     said = [unit_note(unit), *notes]
     if not values:
         return empty(title, said, width, height)
-    names = largest({name: _size(places) for name, places in table.items()}, MAX_SERIES)
+    blank = [name for name, places in table.items() if all(pair[0] is None for pair in places.values())]
+    table = {name: places for name, places in table.items() if name not in blank}
+    if not table:
+        return empty(title, said, width, height)
+    if blank:
+        said.append(f"Without any data: {', '.join(clip(name) for name in blank[:5])}.")
+    names = by_name(largest({name: _size(places) for name, places in table.items()}, MAX_SERIES))
     if len(table) > len(names):
         said.append(f"The {len(names)} largest of {len(table)} are shown.")
     points = [p for name in names for p in _points(table[name], axis, name, late, unit)]
@@ -349,10 +356,12 @@ def area(
     if min(values) < 0:
         raise UsageError(f"Field {y!r} has negative values, which cannot be stacked: draw them as lines.")
     names = largest({name: _size(places) for name, places in table.items()}, MAX_SERIES)
+    given = set(names)
     if len(table) > MAX_SERIES:
         names, table = _fold_other(names[: MAX_SERIES - 1], table)
         said.append(f"{names[-1].capitalize()} adds up what is smaller than the {MAX_SERIES - 1} shown.")
     points = _stack(names, table, axis, late, unit)
+    coloured = by_name(n for n in names if n in given) + [n for n in names if n not in given]
     top = max(p["y1"] for p in points if p["y1"] is not None)
     if any(p["incomplete"] and p["y1"] is not None for p in points):
         said.append("Pale: the period is not complete yet.")
@@ -361,7 +370,7 @@ def area(
     base = alt.Chart(inline(points)).encode(
         x=axis.encoding(),
         color=alt.Color(
-            "series:N", scale=alt.Scale(domain=names), legend=legend(names, series_title, symbolType="square")
+            "series:N", scale=alt.Scale(domain=coloured), legend=legend(coloured, series_title, symbolType="square")
         ),
     )
     axis_y = value_axis(unit, 0, top)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prodsense.charts.rows import Row
@@ -150,6 +150,16 @@ def empty(title: str, notes: Sequence[str], width: int, height: int) -> Any:
     )
 
 
-def units_of(units: Mapping[str, str] | None, name: str, unit: str) -> str:
-    """The unit of a field: as given, else from the result's units."""
-    return unit or (units or {}).get(name, "")
+def spoken(name: str) -> str:
+    """A name as people read it: ``on_time_rate`` is On time rate."""
+    words = [_WORDS.get(word, word) for word in name.rpartition(".")[2].split("_") if word]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+#: Parts of names that people write otherwise.
+_WORDS = {w: w.upper() for w in ("ab", "csat", "dau", "eta", "id", "mau", "ml", "nps", "roi", "sla", "wau")} | {
+    "avg": "average",
+    "pct": "share of",
+    "num": "number of",
+}

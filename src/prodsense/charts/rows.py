@@ -153,6 +153,21 @@ def largest(sizes: dict[str, float], top: int) -> list[str]:
     return sorted(sizes, key=lambda name: (-sizes[name], name))[:top]
 
 
+def by_name(names: Iterable[str]) -> list[str]:
+    """Labels in the order in which series get their colours: numbers by value, then names, ``(none)`` last.
+
+    By name and not by size, so that one thing has one colour in all pictures of a page.
+    """
+
+    def key(name: str) -> tuple[bool, int, float, str]:
+        try:
+            return (False, 0, float(name), name)
+        except ValueError:
+            return (name == NONE_LABEL, 1, 0.0, name)
+
+    return sorted(names, key=key)
+
+
 def natural_key(value: Any) -> tuple[int, float, str]:
     """A sort key: numbers by value, then everything else as text, a missing value last."""
     if value is None:

@@ -108,6 +108,9 @@ def _table(rows: Sequence[Mapping[str, Any]], units: Mapping[str, str], grain: s
         return ["no rows"]
     body = table["body"][:_TABLE_ROWS]
     widths = [min(32, max(len(name), *(len(r[i]) for r in body))) for i, (name, _) in enumerate(table["head"])]
+    # The last column is often a sentence: it may have what room is left.
+    left = width - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    widths[-1] = min(max(widths[-1], left), max(len(table["head"][-1][0]), *(len(r[-1]) for r in body)))
     fit = next((i for i in range(len(widths), 1, -1) if sum(widths[:i]) + 2 * (i - 1) <= width), 1)
 
     def line(cells: Sequence[str]) -> str:
