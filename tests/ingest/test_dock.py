@@ -79,7 +79,7 @@ load = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(load, min_size=1, max_size=5))
 def test_any_sequence_of_loads_leaves_what_it_leaves_in_duckdb(loads: list[tuple[str, list[dict[str, Any]]]]) -> None:
     here, there = DuckDBEngine(), Elsewhere()

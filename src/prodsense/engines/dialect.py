@@ -10,8 +10,8 @@ averages of decimals, integer division) must go through a macro.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prodsense.errors import SqlError
 
@@ -53,8 +53,8 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
     }),
     "add_minutes": (2, {
         "duckdb": "(CAST({0} AS TIMESTAMP) + TO_MICROSECONDS(CAST(ROUND(CAST({1} AS DOUBLE) * 60000000) AS BIGINT)))",
-        "spark":
-            "TIMESTAMP_MICROS(UNIX_MICROS(CAST({0} AS TIMESTAMP)) + CAST(ROUND(CAST({1} AS DOUBLE) * 60000000) AS BIGINT))",
+        "spark": "TIMESTAMP_MICROS(UNIX_MICROS(CAST({0} AS TIMESTAMP))"
+                 " + CAST(ROUND(CAST({1} AS DOUBLE) * 60000000) AS BIGINT))",
         "postgres": "(CAST({0} AS TIMESTAMP) + {1} * INTERVAL '1 minute')",
     }),
     "ratio": (2, {
@@ -150,15 +150,35 @@ def _render_text(sql: str, dialect: str, pretty: bool) -> str:
 
 
 def _render_tree(tree: exp.Expression, dialect: str, pretty: bool) -> str:
+    return write(expand_macros(tree, dialect), dialect, pretty=pretty)
+
+
+def write(tree: exp.Expression, dialect: str, *, pretty: bool = False) -> str:
+    """The text of a tree whose macros are expanded; SqlError when the dialect cannot say it."""
     from sqlglot import ErrorLevel
     from sqlglot.errors import UnsupportedError
 
     try:
-        return expand_macros(tree, dialect).sql(
-            dialect, pretty=pretty, unsupported_level=ErrorLevel.RAISE, comments=False, copy=False
+        return tree.sql(
+            _writer(dialect), pretty=pretty, unsupported_level=ErrorLevel.RAISE, comments=False, copy=False
         )
     except UnsupportedError as error:
         raise SqlError(f"cannot be written for {dialect}: {error}") from None
+
+
+@cache
+def _writer(dialect: str) -> Any:
+    """The dialect as SQLGlot takes it. Spark reads nested CTEs, but SQLGlot would hoist them all to the
+    top, where two of one name collide."""
+    if dialect != "spark":
+        return dialect
+    from sqlglot.dialects.spark import Spark
+
+    class NestedSpark(Spark):
+        class Generator(Spark.Generator):
+            EXPRESSIONS_WITHOUT_NESTED_CTES: ClassVar[set[Any]] = set()
+
+    return NestedSpark
 
 
 def macro_name(node: exp.Expression) -> str | None:

@@ -148,6 +148,13 @@ class DuckDBEngine:
     def insert(self, relation: str, select: Sql, params: Params | None = None) -> int:
         return self._count(f"INSERT INTO {quoted(relation)} BY NAME {self.render(select)}", params)
 
+    def append(self, relation: str, rows: pa.Table) -> int:
+        with self.temporary(rows) as name:
+            return self._count(f"INSERT INTO {quoted(relation)} BY NAME FROM {name}")
+
+    def is_empty(self, relation: str) -> bool:
+        return not self._run(f"FROM {quoted(relation)} LIMIT 1").fetchall()
+
     def merge(self, relation: str, select: Sql, key: Sequence[str], params: Params | None = None) -> None:
         # Staged once: `select` may read the very rows that are deleted.
         staged = f"temp.main.merge_{next(_counter)}"

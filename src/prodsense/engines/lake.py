@@ -14,12 +14,16 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from prodsense.errors import EngineError, LockedError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MANIFEST = "manifest.json"
 #: Folders of a killed or superseded write are kept this long for readers of an older snapshot.
@@ -120,3 +124,55 @@ def written_parts(target: Path, version: str, partition: str) -> tuple[list[dict
             "rows": rows(folder),
         })
     return parts, sum(part["rows"] for part in parts)
+
+
+def write_rows(
+    target: Path, version: str, rows: pa.Table, columns: Mapping[str, str], partition: str
+) -> tuple[list[dict[str, Any]], int]:
+    """Write Arrow rows below `target` as a table of `columns` (Spark's types); parts and rows as `written_parts`.
+
+    Raises EngineError for a column that the table has not, or values that do not fit its type.
+    """
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    by_name = {name.lower(): name for name in rows.column_names}
+    unknown = set(by_name) - {name.lower() for name in columns}
+    if unknown:
+        raise EngineError(f"{version}: no column {', '.join(sorted(unknown))}")
+    arrays = []
+    for name, kind in columns.items():
+        stored = _arrow_type(kind)
+        try:
+            arrays.append(
+                rows[by_name[name.lower()]].cast(stored) if name.lower() in by_name else pa.nulls(rows.num_rows, stored)
+            )
+        except pa.ArrowException as error:
+            raise EngineError(f"{version}: {name} does not fit {kind}: {error}") from None
+    table = pa.table(dict(zip(columns, arrays, strict=True)))
+    if not table.num_rows:
+        return [], 0
+    split = ds.partitioning(pa.schema([table.schema.field(partition)]), flavor="hive") if partition else None
+    ds.write_dataset(
+        table, target, format="parquet", partitioning=split, max_partitions=100_000, max_open_files=900,
+        basename_template="part-{i}.parquet",
+    )
+    return written_parts(target, version, partition)
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    import pyarrow as pa
+
+    kind = kind.upper()
+    if kind.startswith("DECIMAL("):
+        precision, scale = kind[8:-1].split(",")
+        return pa.decimal128(int(precision), int(scale))
+    # A time with UTC meaning, as Spark's TIMESTAMP; without it Spark would read another type.
+    plain = {
+        "STRING": pa.string(), "BIGINT": pa.int64(), "INT": pa.int32(), "SMALLINT": pa.int16(), "TINYINT": pa.int8(),
+        "DOUBLE": pa.float64(), "FLOAT": pa.float32(), "BOOLEAN": pa.bool_(), "DATE": pa.date32(),
+        "TIMESTAMP": pa.timestamp("us", tz="UTC"), "BINARY": pa.binary(),
+    }  # fmt: skip
+    if kind not in plain:
+        raise EngineError(f"a lake cannot hold {kind} columns from Arrow")
+    return plain[kind]

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import Params
-from prodsense.engines.dialect import expand_macros, parse
-from prodsense.engines.lake import Lake, written_parts
+from prodsense.engines.dialect import expand_macros, parse, write
+from prodsense.engines.lake import Lake, write_rows, written_parts
 from prodsense.errors import EngineError, SqlError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _counter = itertools.count(1)
 #: What a session of our own is started with; an existing session keeps its own.
 SESSION = {
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "8",
@@ -86,7 +87,7 @@ class SparkEngine:
     # -- statements --------------------------------------------------------------------------------
 
     def render(self, sql: Sql) -> str:
-        return self._write(self._resolve(sql))
+        return write(self._resolve(sql), "spark")
 
     def _resolve(self, sql: Sql) -> exp.Expression:
         """Expand macros and views, and name the session's temporary views in place of relations."""
@@ -128,16 +129,6 @@ class SparkEngine:
                 column.set("db", None)
         return tree
 
-    @staticmethod
-    def _write(tree: exp.Expression) -> str:
-        from sqlglot import ErrorLevel
-        from sqlglot.errors import UnsupportedError as CannotWrite
-
-        try:
-            return tree.sql("spark", unsupported_level=ErrorLevel.RAISE, comments=False)
-        except CannotWrite as error:
-            raise SqlError(f"cannot be written for spark: {error}") from None
-
     def _frame(self, sql: Sql, params: Params | None = None) -> Any:
         from sqlglot import exp
 
@@ -147,7 +138,7 @@ class SparkEngine:
         missing = used - set(given)
         if missing:
             raise EngineError(f"no value for parameter {', '.join(sorted(missing))}")
-        return self._run(lambda: self._spark.sql(self._write(tree), args=given or None))
+        return self._run(lambda: self._spark.sql(write(tree, "spark"), args=given or None))
 
     def _run(self, action: Any) -> Any:
         from pyspark.errors import PySparkException
@@ -273,6 +264,21 @@ class SparkEngine:
     def insert(self, relation: str, select: Sql, params: Params | None = None) -> int:
         with self.transaction():
             return self._store(relation, self._frame(select, params), keep=lambda part: True)
+
+    def append(self, relation: str, rows: pa.Table) -> int:
+        with self.transaction():
+            table = self._table(relation)
+            if not table["partition"] and len(table["parts"]) >= COMPACT_ABOVE:
+                with self.temporary(rows) as name:
+                    return self.insert(relation, f"SELECT * FROM {name}")
+            version = _version(relation)
+            parts, total = write_rows(self._lake.root / version, version, rows, table["columns"], table["partition"])
+            self._lake.manifest["tables"][relation] = {**table, "parts": table["parts"] + parts}
+            self._registered.pop(relation, None)
+            return total
+
+    def is_empty(self, relation: str) -> bool:
+        return not self._table(relation)["parts"]
 
     def merge(self, relation: str, select: Sql, key: Sequence[str], params: Params | None = None) -> None:
         with self.transaction():
@@ -431,7 +437,7 @@ class SparkEngine:
             kept = []
         else:
             compacted = 0
-        version = f"data/{relation.replace('.', '/')}/{uuid.uuid4().hex[:12]}"
+        version = _version(relation)
         target = self._lake.root / version
         writer = typed
         if partition:
@@ -487,6 +493,11 @@ def _from_spark(kind: str) -> str:
 def _stored(kind: str) -> str:
     """The type a query's column is stored with: times always with UTC meaning, no NULL type."""
     return {"timestamp_ntz": "TIMESTAMP", "void": "STRING"}.get(kind, kind.upper())
+
+
+def _version(relation: str) -> str:
+    """A new folder for rows of `relation`, below the lake's root."""
+    return f"data/{relation.replace('.', '/')}/{uuid.uuid4().hex[:12]}"
 
 
 def _tick(name: str) -> str:

@@ -74,8 +74,8 @@ class Dock:
     def _bring_orphans(self, child: Table) -> None:
         """Rows that quarantined children may meet when this load releases them."""
         waiting = self.duck.query(
-            f"SELECT cells FROM {ledger.QUARANTINE} WHERE relation = :relation AND released IS NULL"
-            " AND cells IS NOT NULL", {"relation": child.relation},
+            f"SELECT COALESCE(cells, original) AS cells FROM {ledger.QUARANTINE}"
+            " WHERE relation = :relation AND released IS NULL AND rule = 'reference'", {"relation": child.relation},
         )["cells"].to_pylist()
         if not waiting:
             return
@@ -94,7 +94,8 @@ class Dock:
     def _cast(self, table: Table, values: Mapping[str, Sequence[Any]]) -> pa.Table:
         import pyarrow as pa
 
-        text = pa.table({n: pa.array([None if v is None else str(v) for v in vs], pa.string()) for n, vs in values.items()})
+        texts = {n: [None if v is None else str(v) for v in vs] for n, vs in values.items()}
+        text = pa.table({n: pa.array(vs, pa.string()) for n, vs in texts.items()})
         with self.duck.temporary(text) as name:
             casts = ", ".join(f'TRY_CAST("{n}" AS {table.columns[n].type}) AS "{n}"' for n in values)
             return self.duck.raw(f"SELECT DISTINCT {casts} FROM {name}", fetch=True)
@@ -102,7 +103,7 @@ class Dock:
     def _bring_matching(self, table: Table, columns: Sequence[str], values: pa.Table) -> None:
         """Bring the stored rows whose `columns` are among `values` and that are not here yet."""
         values = values.drop_null() if values.num_rows else values
-        if not values.num_rows:
+        if not values.num_rows or self.engine.is_empty(table.relation):
             return
         condition = " AND ".join(f'stored."{c}" = wanted."{c}"' for c in columns)
         bounds = ""
@@ -115,14 +116,15 @@ class Dock:
             params = {"low": low, "high": high}
         with self.engine.temporary(values) as wanted:
             found = self.engine.query(
-                f"SELECT stored.* FROM {quoted(table.relation)} AS stored JOIN {wanted} AS wanted ON {condition}{bounds}",
+                f"SELECT stored.* FROM {quoted(table.relation)} AS stored"
+                f" JOIN {wanted} AS wanted ON {condition}{bounds}",
                 params,
             )
         self._add(table, found)
 
     def _bring_any(self, table: Table) -> None:
         """Make sure a table that holds rows is seen to do so."""
-        if table.relation not in self._parents_known:
+        if table.relation not in self._parents_known and not self.engine.is_empty(table.relation):
             self._parents_known.add(table.relation)
             self._add(table, self.engine.query(f"SELECT * FROM {quoted(table.relation)} LIMIT 1"))
 
@@ -170,7 +172,7 @@ class Dock:
             for relation in (ledger.FILES, ledger.LOADS, ledger.PARTITIONS):
                 self._hand_over(relation, ())
             value = ledger.current_seq(self.duck)
-            self.engine.replace(ledger.COUNTER, "SELECT CAST(:value AS BIGINT) AS value", {"value": value})
+            ledger.set_counter(self.engine, value)
 
     def _hand_over(self, relation: str, key: Iterable[str]) -> None:
         base = self._base(relation)
@@ -190,10 +192,10 @@ class Dock:
         self.duck.raw("DROP TABLE changed")
         if not changed.num_rows:
             return
+        if not met:
+            self.engine.append(relation, changed)
+            return
         with self.engine.temporary(changed) as name:
-            if not met:
-                self.engine.insert(relation, f"SELECT * FROM {name}")
-                return
             known = " AND ".join(f'"{c}" IS NOT NULL' for c in key)
             self.engine.merge(relation, f"SELECT * FROM {name} WHERE {known}", key)
             if changed.select(list(key)).drop_null().num_rows < changed.num_rows:

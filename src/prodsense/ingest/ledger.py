@@ -79,8 +79,13 @@ def next_seq(engine: Engine, last: int | None = None) -> int:
         ensure_system_tables(engine)
         last = current_seq(engine)
     value = last + 1
-    engine.replace(COUNTER, "SELECT CAST(:value AS BIGINT) AS value", {"value": value})
+    set_counter(engine, value)
     return value
+
+
+def set_counter(engine: Engine, value: int) -> None:
+    """Take `value` as the last number given out."""
+    engine.replace(COUNTER, "SELECT CAST(:value AS BIGINT) AS value", {"value": value})
 
 
 def touch(
@@ -109,8 +114,7 @@ def touch(
         "load_id": pa.array([load_id] * len(values), pa.int64()),
         "at": pa.array([now()] * len(values), pa.timestamp("us")),
     })  # fmt: skip
-    with engine.temporary(entries) as name:
-        engine.insert(PARTITIONS, f"SELECT * FROM {name}")
+    engine.append(PARTITIONS, entries)
     return seq
 
 
