@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Holds the rows of the partitions being computed, inside the model's transaction only.
 STAGE = "prodsense.stage"
-#: So many partitions of a full build are computed apart, to see whether the model's spread holds.
+#: So many partitions of a full build are computed again, each apart, to see whether the model's spread holds.
 _SAMPLED_PARTITIONS = 2
 
 
@@ -196,9 +196,7 @@ class Computer:
         return _Staged(changed, newest, gained, new.keys() <= set(changed))
 
     def _spread_holds(self, node: Node) -> tuple[bool, str]:
-        """Compute the largest partitions apart and compare: do some days give the same rows as all days?"""
-        from sqlglot import exp
-
+        """Compute the largest partitions each apart and compare: does one day give the same rows as all days?"""
         states = {**self.states, node.name: State(node.name)}
         planner = Planner(self.engine, self.graph, self.catalog, states, node.name, "")
         if not node.model.partition or not planner.spreads:
@@ -210,19 +208,29 @@ class Computer:
         ).column("value").to_pylist()
         if not sample:
             return True, ""
+        for partition in sample:
+            differing = self._differing(node, planner, partition)
+            if differing:
+                return False, (
+                    f"computed apart, partition {partition} differs by {differing} rows: the spread of"
+                    f" {node.model.spread_days} days is too small (or the SELECT has no one answer); built in full"
+                    " each time"
+                )
+        return True, ""
+
+    def _differing(self, node: Node, planner: Planner, partition: str) -> int:
+        """Rows in which a stored partition differs from the same one computed out of the days near it."""
+        from sqlglot import exp
+
         kind = planner.kind
-        windows = {relation: widen(sample, spread, kind) for relation, spread in planner.spreads.items()}
-        wanted = condition(column_of(node.model.partition), sample, kind)
+        windows = {relation: widen([partition], spread, kind) for relation, spread in planner.spreads.items()}
+        wanted = condition(column_of(node.model.partition), [partition], kind)
         stored = exp.select("*").from_(exp.to_table(quoted(node.name))).where(wanted).sql("duckdb")
         apart = wrapped(narrowed(self.graph, node.name, windows, kind), "apart").where(wanted)
-        removed, added = difference(
-            self.engine, stored, apart.sql("duckdb", comments=False), self.catalog.columns(node.name)
-        )
-        if not removed and not added:
-            return True, ""
-        return False, (
-            f"computed apart, partitions {' and '.join(sample)} differ by {max(removed, added)} rows: the spread of"
-            f" {node.model.spread_days} days is too small (or the SELECT has no one answer); built in full each time"
+        return max(
+            difference(
+                self.engine, stored, apart.sql("duckdb", comments=False), self.catalog.columns(node.name)
+            )
         )
 
 
