@@ -83,7 +83,7 @@ def batched_delivery_time_effect(
     columns = ", ".join(f"CAST({CONTROLS[name][0]} AS DOUBLE) AS {name}" for name in names)
     table = _delivered(
         warehouse,
-        "trip_id, CASE WHEN delivery_type = 'batched' THEN 1.0 ELSE 0.0 END AS batched,"
+        "trip_id, CAST(CASE WHEN delivery_type = 'batched' THEN 1 ELSE 0 END AS DOUBLE) AS batched,"
         " CAST(actual_minutes AS DOUBLE) AS minutes" + (f", {columns}" if columns else ""),
         start_date, end_date,
     )

@@ -31,7 +31,6 @@ _driver_answer = partial(
     Metric, unit="score", better="up", sql="mean(score)", source="driver_answers",
     by=("frequent_batch_driver", "driver", "vehicle_type", "time_of_day", "day_of_week"),
 )
-_cost = partial(Metric, unit="currency", better="down", source="order_costs")
 _part = partial(Metric, hidden=True, better="none")
 
 _OF_DRIVERS = ("delivery_type", "driver", "vehicle_type", "time_of_day", "day_of_week")
@@ -39,8 +38,8 @@ _OF_RUNS = ("algorithm", "algorithm_version", "load_level", "time_of_day", "day_
 
 
 def _share_of_orders(flag: str) -> str:
-    """Share of orders with the flag. order_issues has a row for each order and issue type, so rows over types are orders."""
-    return f"ratio(COUNT(DISTINCT CASE WHEN {flag} THEN order_id END) * COUNT(DISTINCT issue_type), COUNT({flag}))"
+    """Share of orders with the flag; order_issues has a row an order and issue type, so orders are rows over types."""
+    return f"ratio(COUNT(DISTINCT CASE WHEN {flag} THEN order_id END) * COUNT(DISTINCT issue_number), COUNT({flag}))"
 
 
 _FOOD = "issue_type IN ('cold_food', 'poor_condition')"
@@ -62,7 +61,8 @@ _MEAN_FEE = "(mean(CASE WHEN is_delivered THEN delivery_fee_cents END) / 100)"
 # What dates a row for time_of_day and day_of_week.
 _MOMENTS = {
     "orders": "order_timestamp", "deliveries": "order_timestamp", "order_issues": "order_timestamp",
-    "order_costs": "order_timestamp", "batches": "batch_created_at", "batched_pickups": "batch_created_at",
+    "cost_items": "order_timestamp", "order_costs": "order_timestamp",
+    "batches": "batch_created_at", "batched_pickups": "batch_created_at",
     "pickup_issues": "batch_created_at", "driver_time": "hour_start", "driver_gaps": "finished_at",
     "earnings": "earned_at", "offers": "offered_at", "algorithm_runs": "started_at",
     "survey_answers": "slice_at", "customer_answers": "slice_at", "driver_answers": "slice_at",
@@ -73,7 +73,8 @@ DIMENSIONS = (
         "delivery_type",
         "'batched' (in a batch of two or more deliveries that is not cancelled) or 'individual'.",
         {"orders": "delivery_type", "deliveries": "delivery_type", "order_issues": "delivery_type",
-         "order_costs": "delivery_type", "earnings": "delivery_type", "driver_time": "NULLIF(activity, 'idle')"},
+         "cost_items": "delivery_type", "order_costs": "delivery_type", "earnings": "delivery_type",
+         "driver_time": "NULLIF(activity, 'idle')"},
         "Delivery type",
     ),
     Dimension(
@@ -92,7 +93,7 @@ DIMENSIONS = (
         "geography",
         "Area of the drop-off: 'latitude,longitude' of the south-west corner of a cell of 0.02 degrees;"
         " of a batch, that of its first drop-off.",
-        {"orders": "area", "deliveries": "area"},
+        dict.fromkeys(("orders", "deliveries", "order_issues", "cost_items", "order_costs"), "area"),
         "Area",
     ),
     Dimension(
@@ -183,6 +184,16 @@ METRICS = (
         "on_time_rate",
         "Share of delivered deliveries that took at most ten minutes more than promised, of those with both known.",
         "share", "up", "share(is_on_time)",
+    ),
+    _delivered(
+        "click_to_door", "Mean minutes from placing the order to the food at the door.",
+        "minutes", "down", "mean(minutes_between(order_timestamp, delivered_at))",
+    ),
+    _delivered(
+        "ready_to_pickup",
+        "Mean minutes that food waits for its driver: from the end of the expected preparation time to pickup;"
+        " negative where it was ready sooner than expected.",
+        "minutes", "down", "mean(minutes_between(add_minutes(order_timestamp, prep_minutes), picked_up_at))",
     ),
     # Platform: orders
     _order("total_order_volume", "Orders placed, whatever became of them.", "count", "up", "COUNT(*)"),
@@ -461,23 +472,24 @@ METRICS = (
         " congestion.",
         "share", "down",
         "ratio(COUNT(DISTINCT CASE WHEN is_reported THEN batch_id * 1000 + pickup_sequence END)"
-        " * COUNT(DISTINCT issue_type), COUNT(is_reported))",
+        " * COUNT(DISTINCT issue_number), COUNT(is_reported))",
         source="pickup_issues", by=("issue_type", "restaurant", *_OF_BATCHES),
     ),
     # Platform: cost and the algorithm at work
-    _cost(
-        "logistics_cost_per_order", "Logistics cost over delivered orders; cost of orders that failed is inside.",
-        sql="ratio(SUM(cost_cents) / 100.0, COUNT(*) FILTER (WHERE is_delivered))",
-        by=("delivery_type", *_OF_ORDERS),
+    _part("logistics_cost", "Logistics cost.", "currency", sql="SUM(amount_cents) / 100.0", source="cost_items"),
+    _part("delivered_orders", "Delivered orders.", "count", sql="COUNT(*)", source="orders", where="is_delivered"),
+    Metric(
+        "logistics_cost_per_order",
+        "Logistics cost over delivered orders, both dated by the order; cost of orders that failed is inside.",
+        "currency", "down", "ratio(logistics_cost, delivered_orders)", by=("delivery_type", *_OF_ORDERS),
     ),
-    _cost(
+    Metric(
         "delivery_fee_reduction_potential",
         "Headroom to lower the delivery fee: logistics cost per delivered order under control less that under treatment"
         " of the batching test, at most the mean fee. Where nothing is assigned to the test, individual less batched"
         " orders (observational).",
-        better="up",
-        sql=f"CASE WHEN {_SAVING} > {_MEAN_FEE} THEN {_MEAN_FEE} ELSE {_SAVING} END",
-        by=_OF_ORDERS,
+        "currency", "up", f"CASE WHEN {_SAVING} > {_MEAN_FEE} THEN {_MEAN_FEE} ELSE {_SAVING} END",
+        source="order_costs", by=_OF_ORDERS,
     ),
     Metric(
         "algorithm_computation_time", "Mean run time of a batching algorithm's runs.",

@@ -5,8 +5,8 @@
 -- column: run_id = the run
 -- column: batching_algorithm_key = the algorithm
 -- column: started_at = start [UTC]
--- column: seconds = run time [seconds]
 -- column: orders_considered = open orders it had to place [orders]
+-- column: seconds = run time [seconds]
 -- column: load_level = place of orders_considered among all runs: 'low' (lower half), 'medium', 'high' (above three quarters), 'peak' (above nine tenths)
 WITH ranked AS (
     SELECT

@@ -6,13 +6,17 @@
 -- references: batch_id batches, driver_id dim_drivers
 -- column: batch_id = the batch
 -- column: driver_id = who drives
+-- column: batching_algorithm_key = the algorithm that formed the batch
 -- column: current_state = state after the last change
 -- column: state_since = when it changed [UTC]
 -- column: change_trigger = what caused it
 -- column: driver_lat = latitude of the driver at the change, else the driver's last known [degrees]
 -- column: driver_lng = longitude likewise [degrees]
 -- column: batch_status = status that the batch itself states
+-- column: total_deliveries = deliveries in it; equals its rows in fact_batch_deliveries [deliveries]
+-- column: batch_created_at = when the batch was formed [UTC]
 -- column: is_open = neither completed nor cancelled
+-- column: date_partition = day that its rows belong to [day]
 WITH latest AS (
     SELECT *
     FROM fact_batch_state_changes

@@ -3,17 +3,34 @@
 -- time: batch_created_at
 -- references: driver_id dim_drivers, batching_algorithm_key dim_batching_algorithms, lead_delivery_id deliveries
 -- column: batch_id = the batch
+-- column: driver_id = the driver
+-- column: batching_algorithm_key = the algorithm that formed the batch
+-- column: date_partition = day that its rows belong to [day]
+-- column: batch_created_at = when the batch was formed [UTC]
+-- column: batch_assigned_at = when a driver took it [UTC]
+-- column: batch_started_at = when the driver began the first pickup [UTC]
+-- column: batch_completed_at = when the last delivery was done [UTC]
+-- column: batch_status = where the batch stands
 -- column: is_completed = batch_status is 'completed'
 -- column: is_cancelled = batch_status is 'cancelled'
+-- column: total_deliveries = deliveries in it; equals its rows in fact_batch_deliveries [deliveries]
+-- column: total_orders = orders in it; equals their distinct orders [orders]
 -- column: recorded_deliveries = its rows in fact_batch_deliveries; equals total_deliveries in sound data [deliveries]
 -- column: recorded_orders = their distinct orders; equals total_orders in sound data [orders]
 -- column: lead_delivery_id = the delivery dropped off first; gives a batch its area and restaurant type
+-- column: planned_total_distance_miles = route as planned [miles]
+-- column: actual_total_distance_miles = route as driven [miles]
+-- column: has_plan = planned distance above 0
+-- column: planned_total_time_minutes = time as planned [minutes]
+-- column: actual_total_time_minutes = time as taken [minutes]
 -- column: first_pickup_at = first actual pickup [UTC]
 -- column: last_dropoff_at = last actual drop-off [UTC]
 -- column: route_minutes = first pickup to last drop-off [minutes]
 -- column: duration_minutes = batch_started_at to batch_completed_at [minutes]
--- column: has_plan = planned distance above 0
+-- column: total_delivery_fees_cents = delivery fees of its orders [cents]
+-- column: total_tips_cents = tips of its orders [cents]
 -- column: revenue_cents = fees plus tips; NULL when neither is known [cents]
+-- column: batch_efficiency_score = score by the algorithm's own definition: compare versions of one algorithm, not algorithms [score]
 WITH members AS (
     SELECT
         p.batch_id,

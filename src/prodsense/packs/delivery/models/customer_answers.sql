@@ -4,10 +4,14 @@
 -- partition: date_partition
 -- time: answered_at
 -- references: order_id orders, customer_id dim_customers
+-- column: order_id = the order it is about, if one
 -- column: customer_id = the customer
 -- column: topic = what the question is about
 -- column: score = the answer [score 1-5]
 -- column: nps_score = likelihood to recommend [score 0-10]
+-- column: answered_at = when; see survey_answers [UTC]
+-- column: slice_at = what time_of_day and day_of_week read [UTC]
+-- column: date_partition = day that its rows belong to [day]
 -- column: frequent_batched_customer = 'frequent' or 'other'
 WITH answers AS (
     SELECT *, date_of(answered_at) AS day

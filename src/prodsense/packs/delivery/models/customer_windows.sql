@@ -29,17 +29,7 @@ moves AS (
     UNION ALL
     SELECT customer_id, add_days(day, 28), -orders, -batched, 0, 0 FROM days
 ),
-changes AS (
-    SELECT
-        customer_id,
-        day,
-        SUM(past) AS past,
-        SUM(batched) AS batched,
-        SUM(future) AS future,
-        SUM(today) AS today
-    FROM moves
-    GROUP BY customer_id, day
-),
+-- Moves on one day follow each other without a day in between; sums over ORDER BY take in all of the day.
 states AS (
     SELECT
         day,
@@ -49,7 +39,7 @@ states AS (
         SUM(future) OVER (PARTITION BY customer_id ORDER BY day) AS future,
         future AS future_change,
         today
-    FROM changes
+    FROM moves
 ),
 stays AS (
     SELECT

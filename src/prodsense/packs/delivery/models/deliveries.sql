@@ -4,6 +4,43 @@
 -- partition: date_partition
 -- time: order_timestamp
 -- references: order_id orders, customer_id dim_customers, restaurant_id dim_restaurants, driver_id dim_drivers, batch_id batches, batching_algorithm_key dim_batching_algorithms
+-- column: delivery_id = the delivery
+-- column: order_id = the order it delivers
+-- column: customer_id = who ordered
+-- column: restaurant_id = who cooked
+-- column: driver_id = who delivers
+-- column: date_partition = day that its rows belong to [day]
+-- column: order_timestamp = when the order was placed; delivery_created_at where the order is unknown [UTC]
+-- column: delivery_created_at = when the delivery came to be: the start of actual_delivery_time_minutes [UTC]
+-- column: assigned_to_driver_at = when a driver took it [UTC]
+-- column: driver_arrived_at_restaurant_at = when the driver stood at the restaurant [UTC]
+-- column: picked_up_at = when the driver had the food [UTC]
+-- column: delivered_at = when the customer had the food [UTC]
+-- column: delivery_status = where the delivery stands
+-- column: is_delivered = delivery_status is 'delivered'
+-- column: cancellation_reason = why it was cancelled
+-- column: delivery_type = 'batched' (in a batch of two or more that is not cancelled) or 'individual'
+-- column: batch_id = the final batch, of any size
+-- column: batch_size = total_deliveries of the final batch [deliveries]
+-- column: batch_status = where the batch stands
+-- column: batching_algorithm_key = the algorithm of the final batch
+-- column: pickup_sequence = place of its restaurant among the pickups; equal where one visit picks up several [rank]
+-- column: dropoff_sequence = place of its customer among the drop-offs [rank]
+-- column: trip_id = one number a trip: the batch when batched, minus the delivery otherwise
+-- column: actual_minutes = minutes taken, as stored [minutes]
+-- column: estimated_minutes = minutes promised [minutes]
+-- column: eta_error_minutes = taken less promised; positive is late [minutes]
+-- column: is_on_time = taken at most ten minutes more than promised; NULL when either is unknown
+-- column: restaurant_wait_minutes = driver's arrival at the restaurant to pickup [minutes]
+-- column: pickup_wait_minutes = wait at the restaurant as recorded in the batch [minutes]
+-- column: delay_minutes = minutes later than the estimate for the delivery alone, as recorded in the batch [minutes]
+-- column: pickup_delay_minutes = actual less estimated pickup in the batch [minutes]
+-- column: food_temperature = estimated temperature at the door [degrees]
+-- column: satisfaction_score = customer's rating of the delivery in its batch [score 1-5]
+-- column: driven_miles = miles driven: an equal part of the batch's for each of its delivered deliveries when batched, else its own; NULL when unknown or not delivered [miles]
+-- column: distance_miles = length of the delivery by itself [miles]
+-- column: prep_minutes = preparation time expected [minutes]
+-- column: area = grid cell of 0.02 degrees of the drop-off: 'latitude,longitude' of its south-west corner
 SELECT d.*
 FROM delivery_facts AS d
 WHERE NOT EXISTS (SELECT 1 FROM dim_customers AS c WHERE c.customer_id = d.customer_id AND c.is_internal)

@@ -4,9 +4,13 @@
 -- partition: date_partition
 -- time: answered_at
 -- references: driver_id dim_drivers, order_id orders
+-- column: order_id = the order it is about, if one
 -- column: driver_id = the driver
 -- column: topic = what the question is about
 -- column: score = the answer [score 1-5]
+-- column: answered_at = when; see survey_answers [UTC]
+-- column: slice_at = what time_of_day and day_of_week read [UTC]
+-- column: date_partition = day that its rows belong to [day]
 -- column: frequent_batch_driver = 'frequent' or 'other'
 WITH answers AS (
     SELECT *, date_of(answered_at) AS day

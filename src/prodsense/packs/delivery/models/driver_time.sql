@@ -59,17 +59,7 @@ changes AS (
     UNION ALL
     SELECT driver_id, moment, 0, 0, 0, 0 FROM marks WHERE moment < end_at
 ),
-moments AS (
-    SELECT
-        driver_id,
-        moment,
-        SUM(online) AS online,
-        SUM(batched) AS batched,
-        SUM(individual) AS individual,
-        SUM(waiting) AS waiting
-    FROM changes
-    GROUP BY driver_id, moment
-),
+-- Changes at one moment follow each other without time in between; sums over ORDER BY take in all of the moment.
 spans AS (
     SELECT
         driver_id,
@@ -79,7 +69,7 @@ spans AS (
         SUM(batched) OVER (PARTITION BY driver_id ORDER BY moment) AS batched,
         SUM(individual) OVER (PARTITION BY driver_id ORDER BY moment) AS individual,
         SUM(waiting) OVER (PARTITION BY driver_id ORDER BY moment) AS waiting
-    FROM moments
+    FROM changes
 ),
 online_spans AS (
     SELECT
@@ -89,7 +79,7 @@ online_spans AS (
         waiting,
         minutes_between(start_at, end_at) AS minutes
     FROM spans
-    WHERE online > 0
+    WHERE online > 0 AND end_at > start_at
 )
 SELECT
     driver_id,

@@ -30,17 +30,7 @@ moves AS (
     UNION ALL
     SELECT driver_id, add_days(day, 28), -deliveries, -batched, 0, 0 FROM days
 ),
-changes AS (
-    SELECT
-        driver_id,
-        day,
-        SUM(past) AS past,
-        SUM(batched) AS batched,
-        SUM(future) AS future,
-        SUM(today) AS today
-    FROM moves
-    GROUP BY driver_id, day
-),
+-- Moves on one day follow each other without a day in between; sums over ORDER BY take in all of the day.
 states AS (
     SELECT
         day,
@@ -50,7 +40,7 @@ states AS (
         SUM(future) OVER (PARTITION BY driver_id ORDER BY day) AS future,
         future AS future_change,
         today
-    FROM changes
+    FROM moves
 ),
 stays AS (
     SELECT

@@ -4,8 +4,24 @@
 -- key: delivery_id
 -- references: batch_id batches, delivery_id deliveries
 -- column: delivery_id = the delivery
+-- column: batch_delivery_id = place of a delivery in a batch
 -- column: batch_id = its final batch
+-- column: pickup_sequence = place of its restaurant among the pickups; equal where one visit picks up several [rank]
+-- column: dropoff_sequence = place of its customer among the drop-offs [rank]
+-- column: estimated_pickup_time = pickup as planned [UTC]
+-- column: actual_pickup_time = pickup as it happened [UTC]
+-- column: estimated_dropoff_time = drop-off as planned [UTC]
+-- column: actual_dropoff_time = drop-off as it happened [UTC]
+-- column: pickup_wait_time_minutes = wait at the restaurant [minutes]
+-- column: delivery_delay_minutes = minutes later than the estimate for the delivery alone [minutes]
+-- column: estimated_food_temp_at_delivery = food temperature at the door; the unit is the source's, use one throughout [degrees]
+-- column: customer_satisfaction_score = rating by the customer, where given [score 1-5]
 -- column: batch_size = total_deliveries of the batch [deliveries]
+-- column: batch_efficiency_score = score by the algorithm's own definition: compare versions of one algorithm, not algorithms [score]
+-- column: batch_status = where the batch stands
+-- column: batching_algorithm_key = the algorithm that formed the batch
+-- column: actual_total_distance_miles = route as driven [miles]
+-- column: is_batched = the batch holds two or more deliveries
 SELECT
     p.delivery_id,
     p.batch_delivery_id,

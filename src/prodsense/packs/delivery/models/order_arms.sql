@@ -12,17 +12,31 @@ WITH assigned AS (
     WHERE COALESCE(experiment, 'batching_algorithm_ab_test') = 'batching_algorithm_ab_test'
     GROUP BY COALESCE(unit_type, 'order'), unit_id
 ),
+-- Inner joins, one a kind of unit: those without assignments cost nothing.
 matched AS (
-    SELECT o.order_id, COALESCE(a.variant, c.variant, r.variant, d.variant) AS variant
+    SELECT o.order_id, 1 AS rank, a.variant
     FROM order_facts AS o
-    LEFT JOIN assigned AS a ON a.unit_type = 'order' AND a.unit_id = text_of(o.order_id)
-    LEFT JOIN assigned AS c ON c.unit_type = 'customer' AND c.unit_id = text_of(o.customer_id)
-    LEFT JOIN assigned AS r ON r.unit_type = 'restaurant' AND r.unit_id = text_of(o.restaurant_id)
-    LEFT JOIN assigned AS d ON d.unit_type = 'driver' AND d.unit_id = text_of(o.driver_id)
+    JOIN assigned AS a ON a.unit_type = 'order' AND a.unit_id = text_of(o.order_id)
+    UNION ALL
+    SELECT o.order_id, 2, a.variant
+    FROM order_facts AS o
+    JOIN assigned AS a ON a.unit_type = 'customer' AND a.unit_id = text_of(o.customer_id)
+    UNION ALL
+    SELECT o.order_id, 3, a.variant
+    FROM order_facts AS o
+    JOIN assigned AS a ON a.unit_type = 'restaurant' AND a.unit_id = text_of(o.restaurant_id)
+    UNION ALL
+    SELECT o.order_id, 4, a.variant
+    FROM order_facts AS o
+    JOIN assigned AS a ON a.unit_type = 'driver' AND a.unit_id = text_of(o.driver_id)
+),
+decided AS (
+    SELECT order_id, variant
+    FROM matched
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY order_id ORDER BY rank) = 1
 )
 SELECT
     order_id,
     variant,
     CASE WHEN LOWER(variant) = 'control' THEN 'control' ELSE 'treatment' END AS arm
-FROM matched
-WHERE variant IS NOT NULL
+FROM decided

@@ -7,11 +7,15 @@
 -- references: batch_id batches, lead_delivery_id deliveries, restaurant_id dim_restaurants
 -- column: batch_id = the batch
 -- column: pickup_sequence = place among its pickups [rank]
+-- column: restaurant_id = the restaurant
+-- column: lead_delivery_id = the first delivery collected
+-- column: batch_created_at = when the batch was formed [UTC]
+-- column: issue_number = 1 or 2, one for each issue type
 -- column: issue_type = drivers_waiting or congestion
 -- column: is_reported = a restaurant reported it of this pickup
 WITH types AS (
-    SELECT issue_type
-    FROM (VALUES ('drivers_waiting'), ('congestion')) AS listed (issue_type)
+    SELECT issue_number, issue_type
+    FROM (VALUES (1, 'drivers_waiting'), (2, 'congestion')) AS listed (issue_number, issue_type)
 ),
 problems AS (
     SELECT issue_type, order_id, batch_id, restaurant_id, reported_at
@@ -35,7 +39,7 @@ near AS (
 linked AS (
     SELECT d.batch_id, d.pickup_sequence, r.issue_type
     FROM problems AS r
-    JOIN deliveries AS d ON d.order_id = r.order_id
+    JOIN delivery_facts AS d ON d.order_id = r.order_id
     UNION
     SELECT p.batch_id, p.pickup_sequence, r.issue_type
     FROM problems AS r
@@ -57,6 +61,7 @@ SELECT
     p.restaurant_id,
     p.lead_delivery_id,
     p.batch_created_at,
+    t.issue_number,
     t.issue_type,
     CASE WHEN n.reports > 0 THEN l.issue_type IS NOT NULL END AS is_reported
 FROM batched_pickups AS p

@@ -4,6 +4,8 @@
 -- references: batch_id batches, batching_algorithm_key dim_batching_algorithms
 -- column: batch_id = the batch
 -- column: batching_algorithm_key = the algorithm
+-- column: date_partition = day that its rows belong to [day]
+-- column: batch_created_at = when the batch was formed [UTC]
 -- column: planned_miles = route as planned; NULL without a plan above 0 [miles]
 -- column: driven_miles = route as driven [miles]
 -- column: stop_miles = sum over its stops, as a cross-check [miles]

@@ -4,7 +4,11 @@
 -- references: batch_id batches
 -- column: batch_id = the batch
 -- column: sequence_order = place in the route [rank]
+-- column: date_partition = day that its rows belong to [day]
+-- column: batch_created_at = when the batch was formed [UTC]
 -- column: waypoint_type = kind of stop
+-- column: estimated_arrival_time = arrival as planned [UTC]
+-- column: actual_arrival_time = arrival as it happened [UTC]
 -- column: minutes_late = actual less estimated arrival; positive is late, NULL when either is unknown [minutes]
 -- column: distance_to_next_miles = miles driven to the next stop [miles]
 -- column: is_last = the last stop of the batch with a known lateness

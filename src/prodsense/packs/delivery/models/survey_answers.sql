@@ -5,7 +5,10 @@
 -- time: answered_at
 -- references: order_id orders, driver_id dim_drivers, restaurant_id dim_restaurants
 -- column: respondent = customer (also an answer that names an order only), else driver, else restaurant
+-- column: order_id = the order it is about, if one
 -- column: customer_id = the customer; that of the order where the answer names none
+-- column: driver_id = the driver
+-- column: restaurant_id = the restaurant
 -- column: topic = food_quality, instruction_clarity, pay_fairness, multi_order_ease, overall, or other
 -- column: score = the answer [score 1-5]
 -- column: nps_score = likelihood to recommend [score 0-10]

@@ -9,6 +9,7 @@ UNION ALL
 SELECT 'routing: a delivery of a routed batch lacks its restaurant or customer stop', p.batch_delivery_id
 FROM final_batches AS p
 JOIN routed AS r ON r.batch_id = p.batch_id
+JOIN fact_deliveries AS d ON d.delivery_id = p.delivery_id AND d.delivery_status <> 'cancelled'
 LEFT JOIN fact_batch_waypoints AS w ON w.batch_id = p.batch_id AND w.delivery_id = p.delivery_id
 GROUP BY p.batch_delivery_id
 HAVING COUNT(DISTINCT CASE WHEN w.waypoint_type IN ('restaurant', 'customer') THEN w.waypoint_type END) < 2
