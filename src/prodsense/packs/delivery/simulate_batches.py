@@ -27,6 +27,8 @@ MAX_PREP_SPREAD_MINUTES = 15
 MAX_BATCH_MINUTES = 60
 #: City traffic: a car, a scooter and a bike are equally fast.
 MILES_PER_SECOND = 13.0 / 3600
+#: Miles from a driver to the first restaurant, before it is known who drives: what a batch saves per order.
+APPROACH = 1.0
 PICKUP_SERVICE, DROP_SERVICE = 90.0, 120.0
 
 
@@ -153,7 +155,7 @@ def _earliest(key: NDArray, value: NDArray) -> NDArray:
 class Chance:
     """What a trip meets by chance, drawn once per order so that regrouping orders changes nothing else.
 
-    `lead`: seconds from the food's readiness to the driver's arrival (negative: the driver is early).
+    `lead`: seconds from the food's stated readiness to the driver's arrival (negative: the driver is early).
     `pace`: factor on the time of the drive into the order's stop, `detour` on its miles.
     `approach`: miles to the first restaurant. `react`: seconds from taking a job to driving off.
     """
@@ -171,7 +173,7 @@ def draw_chance(size: int, streams: Streams) -> Chance:
         lead=rng.normal(-120.0, 150.0, size),
         pace=np.clip(rng.normal(1.0, 0.10, size), 0.75, 1.3),
         detour=np.clip(rng.normal(1.0, 0.03, size), 0.94, 1.1),
-        approach=np.clip(rng.gamma(2.0, 0.5, size), 0.1, 2.4),
+        approach=np.clip(rng.gamma(2.0, APPROACH / 2.0, size), 0.1, 2.4),
         react=rng.uniform(30.0, 90.0, size),
     )
 
@@ -259,8 +261,8 @@ def detours(world: World, algorithm: NDArray) -> NDArray:
 def repair(world: World, orders: Orders, batch: NDArray, cancelled: NDArray, chance: Chance) -> NDArray:
     """Split batches that break a rule in halves until none does; a lone order leaves its batch.
 
-    Judged by the route as it will be driven, not only as planned: once with all orders, as the batch is
-    formed, and once without those that are cancelled later.
+    Judged by the route as planned and as it will be driven: once with all orders, as the batch is formed,
+    and once without those that are cancelled later.
     """
     nobody = np.zeros(len(orders), bool)
     settled, base = np.full(batch.size, -1, np.int64), 0
@@ -270,8 +272,8 @@ def repair(world: World, orders: Orders, batch: NDArray, cancelled: NDArray, cha
         bad |= _range(prep, there) > MAX_PREP_SPREAD_MINUTES
         bad |= routes.stop.max(axis=1) > MAX_RESTAURANTS
         # A batch that drives farther than its orders one by one is none worth making.
-        apart = np.where(there, (chance.approach + orders.miles)[routes.order], 0.0).sum(axis=1)
-        bad |= _miles(routes, chance) > apart
+        apart = np.where(there, orders.miles[routes.order], 0.0).sum(axis=1)
+        bad |= routes.pickup_leg.sum(axis=1) + routes.drop_leg.sum(axis=1) > apart + APPROACH * (routes.size - 1)
         if (lost := np.unique(batch[cancelled & (batch >= 0)])).size:
             fewer = np.searchsorted(lost, batch)
             touched = (batch >= 0) & (lost[np.minimum(fewer, lost.size - 1)] == batch)
@@ -295,21 +297,19 @@ def _judge(
     first = routes.order[:, 0]
     algorithm = orders.algorithm[first]
     ready = (orders.placed + 60.0 * orders.prep)[routes.order]
+    stated = (orders.placed + 60.0 * orders.prep_stated)[routes.order]
     driven = drive(
-        routes, ready, ready[:, 0] + chance.lead[first], chance.approach[first], chance.pace[routes.order],
+        routes, ready, stated[:, 0] + chance.lead[first], chance.approach[first], chance.pace[routes.order],
         detours(world, algorithm)[:, None] * chance.detour[routes.order],
     )  # fmt: skip
-    bad = (
-        (driven.miles > limit[algorithm] - 0.05)
-        | (driven.end - driven.start > 60 * MAX_BATCH_MINUTES - 60)
-        | (routes.riding == 0)
-    )
+    plan = drive(
+        routes, stated, driven.start + chance.approach[first] / MILES_PER_SECOND, chance.approach[first],
+        np.ones(ready.shape), np.ones(ready.shape),
+    )  # fmt: skip
+    bad = routes.riding == 0
+    for t in (driven, plan):
+        bad |= (t.miles > limit[algorithm] - 0.05) | (t.end - t.start > 60 * MAX_BATCH_MINUTES - 60)
     return routes, bad
-
-
-def _miles(routes: Routes, chance: Chance) -> NDArray:
-    """Planned miles of each route."""
-    return chance.approach[routes.order[:, 0]] + routes.pickup_leg.sum(axis=1) + routes.drop_leg.sum(axis=1)
 
 
 def _range(values: NDArray, there: NDArray) -> NDArray:

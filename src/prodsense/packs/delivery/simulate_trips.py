@@ -137,7 +137,7 @@ def _drive(
     """Time and staff given batches."""
     n, rng = len(orders), streams("driving")
     going = cancelled < 0
-    ready = orders.placed + 60.0 * orders.prep
+    ready, stated = orders.placed + 60.0 * orders.prep, orders.placed + 60.0 * orders.prep_stated
     several = int(batch.max()) + 1  # batches below this number have two or more orders
     # The holdout algorithm makes a batch of each order alone.
     holdout = np.array([a.max_size == 1 for a in world.algorithms] + [False])[orders.algorithm]
@@ -159,26 +159,31 @@ def _drive(
     # Everything once alone: the yardstick of the batched, and the fate of the others.
     hurry = chance.approach * chance.detour / sb.MILES_PER_SECOND * chance.pace + chance.react
     soonest = OFFER_SECONDS + 15.0 + hurry
-    arrived = np.maximum(ready + chance.lead, np.maximum(created, released) + soonest)
+    carry = orders.miles * chance.detour / sb.MILES_PER_SECOND * chance.pace + sb.DROP_SERVICE
+    arrived = np.maximum(stated + chance.lead, created + soonest)
+    undisturbed = np.maximum(arrived, ready)
+    arrived = np.maximum(arrived, released + soonest)
     picked = np.maximum(arrived, ready) + sb.PICKUP_SERVICE
-    delivered = picked + orders.miles * chance.detour / sb.MILES_PER_SECOND * chance.pace + sb.DROP_SERVICE
+    delivered = picked + carry
+    single = going & (batch < 0)
+    # Some individual orders lost time in a batch that was given up; the batched are measured against all.
+    lost = float((picked - sb.PICKUP_SERVICE - undisturbed)[single].mean()) if single.any() else 0.0
 
     detour = sb.detours(world, algorithm)[:, None] * chance.detour[routes.order]
-    arrive = np.maximum(ready[first] + chance.lead[first], formed + soonest[first] * 1.2)
+    arrive = np.maximum(stated[first] + chance.lead[first], formed + soonest[first] * 1.2)
     driven = sb.drive(routes, ready[routes.order], arrive, chance.approach[first], chance.pace[routes.order], detour)
-    natural = driven.delivered - delivered[routes.order]
+    natural = driven.delivered - delivered[routes.order] - lost
     wait, shifts, planted = _calibrate(world, natural, routes.rides, algorithm, several)
     arrived, picked, delivered = arrived + wait, picked + wait, delivered + wait
     driven = _later(driven, shifts)
     assigned_batch = driven.start - chance.react[first]
     planned = sb.drive(
-        routes, (orders.placed + 60.0 * orders.prep_stated)[routes.order],
+        routes, stated[routes.order],
         driven.start + chance.approach[first] / sb.MILES_PER_SECOND, chance.approach[first],
         np.ones(routes.order.shape), np.ones(routes.order.shape),
     )  # fmt: skip
 
     assigned = arrived - hurry
-    single = going & (batch < 0)
     rows, columns = np.nonzero(routes.rides)
     rider = routes.order[rows, columns]
     assigned[rider] = assigned_batch[rows]

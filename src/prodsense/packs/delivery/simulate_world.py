@@ -22,15 +22,15 @@ ZONE_RADIUS_MILES = 2.6
 
 #: Cuisine: (share of restaurants, typical preparation minutes, sd of it, popularity).
 CUISINES: Mapping[str, tuple[float, int, int, float]] = {
-    "burgers": (0.16, 12, 3, 1.4),
-    "pizza": (0.16, 17, 4, 1.3),
-    "mexican": (0.12, 13, 3, 1.1),
-    "chinese": (0.12, 16, 4, 1.0),
-    "thai": (0.10, 18, 4, 0.9),
-    "indian": (0.10, 20, 5, 0.9),
-    "sushi": (0.10, 21, 5, 0.8),
-    "salads": (0.08, 9, 2, 0.7),
-    "bakery": (0.06, 7, 2, 0.6),
+    "burgers": (0.16, 15, 3, 1.4),
+    "pizza": (0.16, 19, 4, 1.3),
+    "mexican": (0.12, 16, 3, 1.1),
+    "chinese": (0.12, 18, 4, 1.0),
+    "thai": (0.10, 20, 4, 0.9),
+    "indian": (0.10, 22, 4, 0.9),
+    "sushi": (0.10, 23, 4, 0.8),
+    "salads": (0.08, 13, 3, 0.7),
+    "bakery": (0.06, 12, 3, 0.6),
 }
 
 
@@ -221,7 +221,7 @@ def _restaurants(scale: float, rng: np.random.Generator, centres: NDArray, effec
         zone=zone,
         at=geography.scatter(rng, centres, zone, 0.25),
         cuisine=cuisine,
-        prep=np.maximum(4, np.rint(table[cuisine, 1] + rng.normal(0, 1.5, size))).astype(np.int64),
+        prep=np.maximum(10, np.rint(table[cuisine, 1] + rng.normal(0, 1.5, size))).astype(np.int64),
         prep_sd=table[cuisine, 2].astype(np.int64),
         batchable=batchable,
         weight=weight,
