@@ -31,7 +31,7 @@ def main(folder: str) -> None:
     with ps.open(":memory:") as wh:
         print(wh.ingest(to_tables(instance, schedule), pack="delivery"))
         wh.build("delivery")
-        answer = wh.metric([f"delivery.{name}" for name in METRICS]).arrow.to_pylist()[0]
+        answer = wh.metric(*(f"delivery.{name}" for name in METRICS)).arrow.to_pylist()[0]
     print("\nMetrics of the delivery pack:")
     for name in METRICS:
         print(f"  {name:<26} {answer[name]:10.3f}")
