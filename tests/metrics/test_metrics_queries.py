@@ -12,8 +12,9 @@ from metrics_shop import Ask
 from prodsense.contracts.vocabulary import Param, Query
 from prodsense.engines.duckdb import DuckDBEngine
 from prodsense.errors import SqlError, UsageError
-from prodsense.metrics import Scope, check_query, run_query
-from prodsense.metrics.queries import coerce, coerce_params
+from prodsense.metrics import Scope
+from prodsense.metrics.queries import coerce, coerce_params, run_query
+from prodsense.metrics.validate import check_query
 
 
 def top(orders: list[Any], least: int, until: datetime = datetime.max, keep: Any = lambda who: True) -> dict[Any, int]:

@@ -12,8 +12,8 @@ from prodsense.contracts.vocabulary import Dimension, Metric
 from prodsense.engines.dialect import DIALECTS, render
 from prodsense.engines.duckdb import DuckDBEngine
 from prodsense.errors import NotBuiltError, SqlError, UsageError
-from prodsense.metrics import Request, Scope, check_dimension, check_metric, check_scope, compile, run
-from prodsense.metrics.validate import sliceable
+from prodsense.metrics import Request, Scope, compile, run
+from prodsense.metrics.validate import check_dimension, check_metric, check_scope, sliceable
 
 
 def metric(sql: str, source: str = "orders", **more: Any) -> Metric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def _query(engine: Engine, plan: Plan, params: dict[str, Any]) -> pa.Table:
 
 
 def _plain(table: pa.Table, metrics: list[str]) -> pa.Table:
-    """Metric columns as int64 or double: decimals are how engines add, not what they say."""
+    """Metric columns as int64 or double: other types are how engines add, not what they say."""
     import pyarrow as pa
 
     for name in metrics:
@@ -97,11 +98,12 @@ def _plain(table: pa.Table, metrics: list[str]) -> pa.Table:
         if pa.types.is_decimal(column.type):
             # Through Python: Arrow's own cast of 1497.12 gives 1497.1200000000001.
             values = column.to_pylist()
-            if column.type.scale == 0 and all(v is None or abs(v) < 2**63 for v in values):
-                exact = pa.array([None if v is None else int(v) for v in values], pa.int64())
-            else:
-                exact = pa.array([None if v is None else float(v) for v in values], pa.float64())
+            whole = column.type.scale == 0 and all(v is None or abs(v) < 2**63 for v in values)
+            exact = numbers(values, pa.int64() if whole else pa.float64())
             table = table.set_column(table.column_names.index(name), name, exact)
+        elif pa.types.is_integer(column.type) and column.type != pa.int64():
+            # A difference of unsigned numbers may be negative.
+            table = table.set_column(table.column_names.index(name), name, column.cast(pa.int64()))
     return table
 
 
@@ -210,34 +212,69 @@ def _assemble(
     """A table with the given keys, values taken from rows of `raw` (None: null)."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {}
+    names: list[str] = []
+    columns: list[Any] = []
+
+    def put(name: str, values: Any) -> None:
+        names.append(name)
+        columns.append(values)
+
     if starts is not None:
-        columns["period"] = pa.array(starts, pa.date32())
-    for i, name in enumerate(plan.by):
-        columns[name] = pa.array([s[i] for s in slices], raw.schema.field(name).type)
-    now = pa.array(rows, pa.int64())
-    earlier = pa.array(previous, pa.int64()) if previous is not None else None
-    for metric in plan.metrics:
-        values = raw.column(metric.name)
-        values = values.combine_chunks() if hasattr(values, "combine_chunks") else values
-        columns[metric.name] = values.take(now)
-        if earlier is not None:
-            columns |= _change(metric.name, columns[metric.name], values.take(earlier))
-    return pa.table(columns)
+        put("period", numbers([day.toordinal() - EPOCH for day in starts], pa.date32()))
+    if plan.by:
+        # Any row of a slice holds its values, in their own type.
+        holder = dict(zip(_slices(plan, raw), range(raw.num_rows), strict=True))
+        keys = _take(raw, plan.by, [holder[s] for s in slices])
+        for name in plan.by:
+            put(name, keys.column(name))
+    names_of = [metric.name for metric in plan.metrics]
+    now = _take(raw, names_of, rows)
+    for name in names_of:
+        values = now.column(name)
+        put(name, values)
+        if previous is not None:
+            before = _take(raw, [name], previous).column(name)
+            put(f"{name}_previous", before)
+            if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
+                delta, change = _change(values.to_pylist(), before.to_pylist())
+                put(f"{name}_delta", numbers(delta, values.type))
+                put(f"{name}_change", numbers(change, pa.float64()))
+    return pa.Table.from_arrays(columns, names=names)
 
 
-def _change(name: str, value: pa.Array, before: pa.Array) -> dict[str, pa.Array]:
-    """The earlier value, the absolute change, and the change relative to the earlier value's size."""
+def _take(table: pa.Table, names: Sequence[str], rows: list[int | None]) -> pa.Table:
+    """The named columns at the given rows (None: null)."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    found = {f"{name}_previous": before}
-    if not (pa.types.is_floating(value.type) or pa.types.is_integer(value.type)):
-        return found
-    delta = pc.subtract(value, before)
-    size = pc.abs(before).cast(pa.float64())
-    size = pc.if_else(pc.equal(size, 0.0), pa.scalar(None, pa.float64()), size)
-    return found | {f"{name}_delta": delta, f"{name}_change": pc.divide(delta.cast(pa.float64()), size)}
+    found = table.select(list(names))
+    # Mostly nothing is missing and all stand in order: then Arrow's compute module need not load.
+    return found if rows == list(range(table.num_rows)) else found.take(numbers(rows, pa.int64()))
+
+
+#: Day 0 of Arrow's dates.
+EPOCH = date(1970, 1, 1).toordinal()
+
+
+def numbers(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """An Arrow array of numbers (or days since 1970), None as null.
+
+    Made from buffers, because ``pa.array`` imports pandas where that is installed: half a second for nothing.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    stored = {"date32[day]": "int32", "double": "float64", "float": "float32"}.get(str(kind), str(kind))
+    data = np.array([0 if value is None else value for value in values], stored)
+    there = np.array([value is not None for value in values], bool)
+    bitmap = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(data), [bitmap, pa.py_buffer(data)])
+
+
+def _change(values: list[Any], before: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Absolute changes, and changes relative to the earlier value's size (None where that is 0 or unknown)."""
+    delta = [None if a is None or b is None else a - b for a, b in zip(values, before, strict=True)]
+    change = [d / abs(b) if d is not None and b else None for d, b in zip(delta, before, strict=True)]
+    return delta, change
 
 
 def _unfinished(plan: Plan, start: date, as_of: datetime) -> bool:

@@ -15,7 +15,6 @@ from typing import Any
 from prodsense.contracts.tables import Reference, Table
 from prodsense.contracts.vocabulary import Dimension, Metric, Model, Query
 from prodsense.errors import NotBuiltError, SqlError, UsageError, did_you_mean
-from prodsense.ingest.ledger import TABLES
 from prodsense.metrics import periods
 
 Describe = Callable[[str], Mapping[str, str] | None]
@@ -136,7 +135,7 @@ class Scope:
             if not known:
                 raise NotBuiltError(f"{by}{full} was never built; run: prodsense build --pack {self.pack}")
             return Relation(full, dict(known), model.time or model.partition)
-        known = self.describe(full) if self.describe else TABLES.get(full)
+        known = self.describe(full) if self.describe else _system_columns(full)
         if not known:
             bare, names = full.rpartition(".")[2], [*self.tables, *self.models]
             raise SqlError(f"{by}no table or model named {full}.{did_you_mean(bare, names)}")
@@ -159,6 +158,13 @@ class Scope:
                 )
             found.append(Reference((column,), full, key))
         return tuple(found)
+
+
+def _system_columns(relation: str) -> Mapping[str, str] | None:
+    """Columns of one of the warehouse's own tables, known without a warehouse."""
+    from prodsense.ingest.ledger import TABLES
+
+    return TABLES.get(relation)
 
 
 def inferred_columns(scope: Scope, model: Model) -> dict[str, str]:
