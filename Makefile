@@ -45,8 +45,8 @@ test-lowest: $(LOWEST)/.dev  ## the fast tests on the lowest versions that pypro
 bench: $(VENV)/.dev  ## measure against peers; prints a table (benchmarks/README.md)
 	@for run in benchmarks/*/run.py; do echo "== $$run"; $(BIN)/python $$run || exit 1; done
 
-docs: $(VENV)/.dev  ## write the generated pages of docs/ anew
-	@$(BIN)/python docs/generate.py
+docs: $(VENV)/.dev  ## write the generated pages of docs/ anew, and the demo's output in the README
+	@$(BIN)/python docs/generate.py --demo
 
 lock: $(VENV)/.dev  ## refresh requirements/*.lock within the bounds of pyproject.toml
 	@$(COMPILE) --upgrade --group build -o requirements/runtime.lock

@@ -2,11 +2,16 @@
 
     python docs/generate.py            # write docs/cli.md and docs/packs/*.md
     python docs/generate.py --check    # only say which of them are out of date (exit 1)
+    python docs/generate.py --demo     # write them, and what the demo prints into README.md
 """
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -275,6 +280,24 @@ def codes(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names if name)
 
 
+# --- the demo in the README ---------------------------------------------------------------------
+
+README = DOCS.parent / "README.md"
+EXCERPT = re.compile(r"(?<=```text\n)2\. Ingesting.*?(?=```)", re.DOTALL)
+
+
+def demo_excerpt() -> str:
+    """Run the demo; what it prints of loading, building, the headline metrics and the page, without times."""
+    program = Path(sys.executable).parent / "prodsense"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PRODSENSE_")} | {"COLUMNS": "100", "NO_COLOR": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run([program, "demo"], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    printed = re.sub(r"\.\.\. [\d.]+ s$", "... s", run.stdout, flags=re.MULTILINE)
+    printed = re.sub(r"file:\S*", "file:...", printed)
+    steps = {step[0]: step.strip("\n") for step in re.split(r"^(?=\d\. )", printed, flags=re.MULTILINE)}
+    return "\n\n".join(["\n".join([steps["2"], steps["3"]]), steps["4"], "...", steps["7"]]) + "\n"
+
+
 # --- writing ------------------------------------------------------------------------------------
 
 
@@ -297,6 +320,9 @@ def main() -> int:
         (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(text, encoding="utf-8")
         print(f"wrote docs/{name}")
+    if sys.argv[1:] == ["--demo"]:
+        excerpt = demo_excerpt()
+        README.write_text(EXCERPT.sub(lambda _: excerpt, README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

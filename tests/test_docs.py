@@ -293,7 +293,25 @@ def test_output_is_compared() -> None:
     assert not matches("a.b\n", "axb\n")
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python", "console")], ids=name)
+@pytest.mark.slow
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    """When the demo prints other numbers: make docs."""
+    assert generator().demo_excerpt() in text("README.md")
+
+
+#: The start page and the examples of CONTRIBUTING run in `make check`, the others in `make test`.
+QUICK = {"README.md", "CONTRIBUTING.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(p, marks=() if p.name in QUICK else pytest.mark.slow)
+        for p in PAGES
+        if blocks(p, "python", "console")
+    ],
+    ids=name,
+)
 def test_blocks_run(page: Path, desk: Path) -> None:
     session: dict[str, object] = {"__name__": "__docs__"}
     for number, (language, body) in enumerate(blocks(page, "python", "console"), 1):
