@@ -17,9 +17,9 @@ for table in read_schema(SCHEMA, "shop").values():
     engine.create_table(table.relation, {c.name: c.type for c in table.columns.values()})
 put(engine, data(days=10)["orders"])
 known = scope(engine.columns)
-for options in ({"by": "tier"}, {"by": "status", "grain": "day", "compare": "previous", "since": "2024-02-03"}):
+for options in ({"by": "tier"}, {"by": "status", "grain": "day", "compare": "previous", "since": "2024-02-01"}):
     result = run(engine, Request(["orders", "revenue", "active_7"], **options), known)
-    assert len(result) > 1
+    assert any(row["orders"] for row in result.rows)
     result.print(file=io.StringIO()), result.to_json(), result.to_csv()
 print(*[name for name in ("pandas", "polars", "scipy", "altair") if name in sys.modules])
 """
