@@ -195,6 +195,7 @@ from prodsense.engines import open_engine
 from prodsense.ingest import ingest
 tables = {t.relation: t for t in read_schema("CREATE TABLE t (id BIGINT PRIMARY KEY, x INTEGER)", "shop").values()}
 engine = open_engine(sys.argv[1])
+print("open", flush=True)
 for batch in range(int(sys.argv[2]), 1 << 30):
     ingest(engine, tables, pa.table({"id": range(batch * 20000, batch * 20000 + 20000)}), "t")
     print(batch, flush=True)
@@ -212,9 +213,10 @@ def kills(folder: Path, count: int) -> str:
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(warehouse), str(start)], stdout=subprocess.PIPE, text=True
         )
-        time.sleep(dice.uniform(0.6, 2.0))
-        process.kill()
         assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(dice.uniform(0.05, 1.5))
+        process.kill()
         said = {int(line) for line in process.stdout.read().split("\n")[:-1]}
         process.wait()
         acknowledged += len(said)

@@ -72,13 +72,13 @@ def json_lines(files: Sequence[str], mapping: Mapping[str, str], types: Mapping[
     """Newline-delimited JSON objects, all columns as text.
 
     A line that is no object comes as a row of NULLs, blank lines not at all. With `types` (offered name →
-    type) the engine parses straight into them, which is faster, and any such line or cell is an error.
+    type) the engine parses straight into them, which is faster; what does not fit comes as NULL.
     """
     kinds = types or {}
     spec = ", ".join(f"{literal(key)}: '{kinds.get(target, 'VARCHAR')}'" for target, key in mapping.items())
     return (
         f"SELECT {_columns(mapping)}file_index AS _file FROM read_json({_list(files)}, format = 'newline_delimited',"
-        f" ignore_errors = {'false' if types else 'true'}, columns = {{{spec}}}, hive_partitioning = false)"
+        f" ignore_errors = true, columns = {{{spec}}}, hive_partitioning = false)"
     )
 
 

@@ -14,7 +14,7 @@ from prodsense.ingest import ledger
 from prodsense.ingest.discover import File, Input, discover, sha256
 from prodsense.ingest.merge import Batch, Outcome
 from prodsense.ingest.quarantine import Refused, merge_loads, refused_rows, release_orphans, store
-from prodsense.ingest.readers import Group, Reader, absent
+from prodsense.ingest.readers import Group, Reader, absent, doubtful
 from prodsense.ingest.report import Example, LoadReport, Quiet, TableLoad, reason_key
 from prodsense.ingest.rules import EMPTY, Rule, check
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _counter = itertools.count(1)
 _EXAMPLES = 20
+#: Largest share of rows that are read a second time, as text, before all of them are.
+DOUBT_SHARE = 0.03
 
 
 @dataclass
@@ -233,19 +235,62 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
                 ) from None
             groups[:0] = group.fallback()
             continue
-        unsound = f"SELECT 1 FROM {name} WHERE _rule > 0 AND _file >= {first} LIMIT 1"
-        if group.hopeful and engine.raw(unsound).fetchall():
+        if group.parsed and not _look_again(engine, staged, name, group, first):
             engine.raw(f"DELETE FROM {name} WHERE _file >= {first}" if created else f"DROP TABLE {name}")
             assert group.fallback is not None
             groups[:0] = group.fallback()
             continue
         created = True
-        staged.rules += checked.rules
+        if not group.parsed:
+            staged.rules += checked.rules
         done.append(group)
     staged.groups = done
     rows = engine.raw(f"SELECT _file, MIN(rowid), COUNT(*) FROM {name} GROUP BY _file").fetchall()
     staged.starts = {file: (start, count) for file, start, count in rows}
     _refuse_absent(engine, staged)
+
+
+def _look_again(
+    engine: DuckDBEngine, staged: Staged, name: str, group: Group, first: int
+) -> bool:
+    """Read the doubtful rows of numbers that the engine parsed once more, as text; False when they are many.
+
+    The rules of text take the place of the group's own, so that reasons quote the source.
+    """
+    import pyarrow as pa
+
+    assert group.again is not None
+    checked = check(engine, staged.table, dict.fromkeys(group.types, "VARCHAR"))
+    start = len(staged.rules)
+    counts = engine.raw(
+        f"SELECT _file, MIN(rowid), COUNT(*), COUNT(*) FILTER (WHERE _rule > 0 OR {doubtful(group.parsed)})"
+        f" FROM {name} WHERE _file >= {first} GROUP BY _file"
+    ).fetchall()
+    if sum(row[3] for row in counts) > max(1000, DOUBT_SHARE * sum(row[2] for row in counts)):
+        return False
+    staged.rules += checked.rules
+    for file, begin, total, doubts in counts:
+        if not doubts:
+            continue
+        found = engine.raw(
+            f"SELECT rowid - {begin} + 1 FROM {name} WHERE _file = {file}"
+            f" AND (_rule > 0 OR {doubtful(group.parsed)}) ORDER BY rowid"
+        ).fetchall()
+        columns, rows, broken = group.again(file - first, [row for (row,) in found], total)
+        text = {column: pa.array(cells, pa.string()) for column, cells in columns.items()}
+        text["_id"] = pa.array([row + begin - 1 for row in rows], pa.int64())
+        with engine.temporary(pa.table(text)) as held:
+            verdicts = checked.select(f"SELECT * FROM {held}", ["_id"], start + 1)
+            taken = ", ".join(f'"{c}" = v."{c}"' for c in staged.table.columns)
+            engine.raw(
+                f"UPDATE {name} AS s SET {taken}, _rule = v._rule, _cell = v._cell FROM ({verdicts}) AS v"
+                " WHERE s.rowid = v._id"
+            )
+        lost = pa.table({"_id": pa.array([row + begin - 1 for row in broken], pa.int64())})
+        with engine.temporary(lost) as held:
+            # The first rule stands for rows that could not be read; their text says more in time.
+            engine.raw(f"UPDATE {name} SET _rule = {start + 1} WHERE rowid IN (SELECT _id FROM {held})")
+    return True
 
 
 def _refuse_absent(engine: DuckDBEngine, staged: Staged) -> None:

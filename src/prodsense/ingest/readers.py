@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import mmap
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Lines of NDJSON that are looked at for their keys.
 SAMPLE = 1000
+#: Largest share of NULL, 0 and 1 (in the sample) with which the engine parses a column of numbers itself.
+ODD_SHARE = 0.005
 
 #: (original text; the same as a JSON object, or None when the text is one or cannot be taken apart;
 #: what keeps it from being a JSON object, as (rule, reason, what to do), for lines of NDJSON).
@@ -48,13 +49,15 @@ class Group:
     types: dict[str, str]
     files: list[File]
     steady: bool = False
-    hopeful: bool = False
     numbered: bool = False
     broken: list[tuple[int, tolerant.Broken]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     originals: Callable[[int, Sequence[int], int], dict[int, Original]] = lambda file, rows, total: {}
-    #: Other groups for the same rows, for when the engine refuses the scan (or, `hopeful`, finds a bad row).
+    #: Other groups for the same rows, for when the engine refuses the scan or doubts too many rows.
     fallback: Callable[[], list[Group]] | None = None
+    #: Numbers that the engine parsed itself, see `doubtful`; `again` reads rows of a file (from 0) as text.
+    parsed: tuple[str, ...] = ()
+    again: Callable[[int, Sequence[int], int], tuple[dict[str, list[str | None]], list[int], list[int]]] | None = None
     #: Required columns that no sampled row had; fatal when no row has them.
     suspects: tuple[str, ...] = ()
 
@@ -262,11 +265,27 @@ class Reader:
         mapping, warnings, suspects = self._json_mapping([tolerant.lines(p) for p in paths], paths[0])
         identity = all(name == key for name, key in mapping.items())
 
-        def originals(file: int, rows: Sequence[int], total: int) -> dict[int, Original]:
-            picked, count = tolerant.pick((line for line in tolerant.lines(paths[file]) if line.strip()), rows)
+        held: dict[int, dict[int, bytes]] = {}
+
+        def lines(file: int, rows: Sequence[int], total: int) -> dict[int, bytes]:
+            known = held.get(file, {})
+            if all(row in known for row in rows):
+                return known
+            held[file], count = tolerant.pick_lines(paths[file], rows)
             if count != total:
                 raise ContractError(f"{paths[file]}: changed while it was read ({count:,} rows, {total:,} before)")
-            return {row: json_original(raw, mapping, identity) for row, raw in picked.items()}
+            return held[file]
+
+        def originals(file: int, rows: Sequence[int], total: int) -> dict[int, Original]:
+            picked = lines(file, rows, total)
+            return {row: json_original(picked[row], mapping, identity) for row in rows}
+
+        def again(
+            file: int, rows: Sequence[int], total: int
+        ) -> tuple[dict[str, list[str | None]], list[int], list[int]]:
+            picked = lines(file, rows, total)
+            columns, places, broken = tolerant.split_json([picked[row] for row in rows], mapping)
+            return columns, [rows[place - 1] for place in places], [rows[b.row - 1] for b in broken]
 
         def careful() -> list[Group]:
             return [self._careful_json(file) for file in files]
@@ -275,15 +294,31 @@ class Reader:
             scan.json_lines(paths, mapping), dict.fromkeys(mapping, "VARCHAR"), files,
             warnings=warnings, originals=originals, fallback=careful, suspects=suspects,
         )  # fmt: skip
-        numbers = {name: "DOUBLE" for name in mapping if exact_as_double(self.table.columns[name].type)}
-        if not numbers or any(map(may_hold_booleans, paths)):
+        numbers = self._plain_numbers(paths[0], mapping)
+        if not numbers:
             return text
-        # Numbers parsed by the engine are far cheaper than text that is cast. A sound file stays at that;
-        # for any other the text says what is wrong. True and false would pass for numbers: see above.
+        # Numbers parsed by the engine are far cheaper than text that is cast, but what it cannot parse comes
+        # as NULL, and true and false as 1 and 0. Rows with such values are few here, and looked at again.
         return Group(
-            scan.json_lines(paths, mapping, numbers), {name: numbers.get(name, "VARCHAR") for name in mapping}, files,
-            hopeful=True, warnings=warnings, originals=originals, fallback=lambda: [text], suspects=suspects,
+            scan.json_lines(paths, mapping, dict.fromkeys(numbers, "DOUBLE")),
+            {name: "DOUBLE" if name in numbers else "VARCHAR" for name in mapping}, files,
+            warnings=warnings, originals=originals, fallback=lambda: [text], suspects=suspects,
+            parsed=numbers, again=again,
         )  # fmt: skip
+
+    def _plain_numbers(self, path: str, mapping: Mapping[str, str]) -> tuple[str, ...]:
+        """Columns of numbers that are seldom NULL, 0 or 1 in the first rows of a file."""
+        names = [name for name in mapping if exact_as_double(self.table.columns[name].type)]
+        odd = dict.fromkeys(names, 0)
+        seen = 0
+        for raw in itertools.islice(tolerant.lines(path), SAMPLE):
+            value, _ = tolerant.parse_object(raw) if raw.strip() else (None, None)
+            if value is None:
+                continue
+            seen += 1
+            for name in names:
+                odd[name] += value.get(mapping[name]) in (None, 0, 1)
+        return tuple(name for name in names if odd[name] <= max(2, seen * ODD_SHARE))
 
     def _careful_json(self, file: File) -> Group:
         import pyarrow as pa
@@ -395,15 +430,10 @@ def exact_as_double(type_name: str) -> bool:
     return kind in INTEGERS | FLOATS or bool(decimal and int(decimal.group(1)) <= 15)
 
 
-def may_hold_booleans(path: str) -> bool:
-    """Whether ``true`` or ``false`` occurs anywhere in a file (or might, when it is compressed)."""
-    if path.lower().endswith((".gz", ".zst")):
-        return True
-    with Path(path).open("rb") as file:
-        if not file.seek(0, 2):
-            return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b"true") >= 0 or content.find(b"false") >= 0
+def doubtful(parsed: Sequence[str]) -> str:
+    """SQL for rows of numbers parsed by the engine that have to be looked at again: NULL may stand for what
+    is no number, 1 and 0 for true and false."""
+    return " OR ".join(f'"{name}" IS NULL OR "{name}" = 0 OR "{name}" = 1' for name in parsed)
 
 
 def is_array(start: bytes) -> bool:

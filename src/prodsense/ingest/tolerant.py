@@ -21,6 +21,9 @@ from prodsense.ingest.rules import ENCODING, FIELDS, MALFORMED
 #: An unclosed quote may swallow at most so many lines before it counts as a stray one.
 MAX_QUOTED_LINES = 1000
 BOM = b"\xef\xbb\xbf"
+#: How a line starts that may be blank.
+_BLANK = b" \t\r\n\v\f"
+_MAYBE_BLANK = tuple(b"\n" + bytes([byte]) for byte in _BLANK)
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,39 @@ def split_json(
         for name, key in mapping.items():
             columns[name].append(cell_text(value.get(key)))
     return columns, numbers, broken
+
+
+def pick_lines(path: str, wanted: Sequence[int]) -> tuple[dict[int, bytes], int]:
+    """The lines of a file with the numbers `wanted` (rising, from 1, blank ones not counted), and their number.
+
+    Whole blocks are counted, not walked through, where no line in them can be blank.
+    """
+    found: dict[int, bytes] = {}
+    place = row = 0
+    rest = b""
+    with open_bytes(path) as stream:
+        while block := stream.read(1 << 22):
+            block = rest + block
+            cut = block.rfind(b"\n") + 1
+            block, rest = block[:cut], block[cut:]
+            if not block:
+                continue
+            count = block.count(b"\n")
+            if block[0] in _BLANK or any(mark in block for mark in _MAYBE_BLANK):
+                parts = [line for line in block.split(b"\n") if line.strip()]
+                count = len(parts)
+            elif place < len(wanted) and wanted[place] <= row + count:
+                parts = block.split(b"\n")
+            while place < len(wanted) and wanted[place] <= row + count:
+                line = parts[wanted[place] - row - 1]
+                found[wanted[place]] = line[:-1] if line.endswith(b"\r") else line
+                place += 1
+            row += count
+    if rest.strip():
+        row += 1
+        if place < len(wanted) and wanted[place] == row:
+            found[row] = rest[:-1] if rest.endswith(b"\r") else rest
+    return found, row
 
 
 def pick(rows: Iterator[bytes], wanted: Sequence[int]) -> tuple[dict[int, bytes], int]:
