@@ -68,6 +68,9 @@ _MOMENTS = {
     "survey_answers": "slice_at", "customer_answers": "slice_at", "driver_answers": "slice_at",
 }
 
+# What knows the area of its drop-off.
+_AREAS = ("orders", "deliveries", "delivery_facts", "order_issues", "cost_items", "order_costs")
+
 DIMENSIONS = (
     Dimension(
         "delivery_type",
@@ -93,7 +96,7 @@ DIMENSIONS = (
         "geography",
         "Area of the drop-off: 'latitude,longitude' of the south-west corner of a cell of 0.02 degrees;"
         " of a batch, that of its first drop-off.",
-        dict.fromkeys(("orders", "deliveries", "order_issues", "cost_items", "order_costs"), "area"),
+        dict.fromkeys(_AREAS, "area"),
         "Area",
     ),
     Dimension(

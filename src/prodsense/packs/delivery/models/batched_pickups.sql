@@ -2,7 +2,7 @@
 -- collects. Batches of two or more that are not cancelled, pickups that took place.
 -- key: batch_id, pickup_sequence    partition: date_partition    late: 1 day    spread: 1 day
 -- time: batch_created_at
--- references: batch_id batches, lead_delivery_id deliveries, restaurant_id dim_restaurants
+-- references: batch_id batches, lead_delivery_id delivery_facts, restaurant_id dim_restaurants
 -- column: batch_id = the batch
 -- column: pickup_sequence = place among its pickups [rank]
 -- column: restaurant_id = the restaurant

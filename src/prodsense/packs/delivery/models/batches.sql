@@ -1,7 +1,7 @@
 -- One row per batch, cancelled ones too, with what its rows in fact_batch_deliveries add up to.
 -- key: batch_id    partition: date_partition    late: 1 day    spread: 1 day
 -- time: batch_created_at
--- references: driver_id dim_drivers, batching_algorithm_key dim_batching_algorithms, lead_delivery_id deliveries
+-- references: driver_id dim_drivers, batching_algorithm_key dim_batching_algorithms, lead_delivery_id delivery_facts
 -- column: batch_id = the batch
 -- column: driver_id = the driver
 -- column: batching_algorithm_key = the algorithm that formed the batch

@@ -50,24 +50,37 @@ running AS (
         moment,
         ends,
         offers,
-        SUM(online) OVER (PARTITION BY driver_id ORDER BY moment) + sign_offs AS online,
+        sign_offs,
+        SUM(online) OVER (PARTITION BY driver_id ORDER BY moment) AS online,
         SUM(starts - ends) OVER (PARTITION BY driver_id ORDER BY moment) AS open_jobs,
         MIN(CASE WHEN offers + starts > 0 THEN moment END) OVER (
             PARTITION BY driver_id ORDER BY moment ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
-        ) AS following_at,
-        MIN(CASE WHEN sign_offs > 0 THEN moment END) OVER (
-            PARTITION BY driver_id ORDER BY moment ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-        ) AS sign_off_at
+        ) AS following_at
     FROM moments
+),
+-- Offline is where the last of several overlapping sessions ends.
+ended AS (
+    SELECT
+        driver_id,
+        moment,
+        ends,
+        offers,
+        open_jobs,
+        following_at,
+        online > 0 OR sign_offs > 0 AS is_online,
+        MIN(CASE WHEN sign_offs > 0 AND online = 0 THEN moment END) OVER (
+            PARTITION BY driver_id ORDER BY moment ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS offline_at
+    FROM running
 ),
 gaps AS (
     SELECT
         driver_id,
         moment AS finished_at,
         CASE WHEN offers > 0 THEN moment ELSE following_at END AS next_at,
-        sign_off_at
-    FROM running
-    WHERE ends > 0 AND open_jobs = 0 AND online > 0
+        offline_at
+    FROM ended
+    WHERE ends > 0 AND open_jobs = 0 AND is_online
 )
 SELECT
     driver_id,
@@ -76,4 +89,4 @@ SELECT
     next_at,
     minutes_between(finished_at, next_at) AS idle_minutes
 FROM gaps
-WHERE next_at <= sign_off_at
+WHERE next_at <= offline_at

@@ -4,7 +4,7 @@
 -- kind: view
 -- key: batch_id, pickup_sequence, issue_type
 -- time: batch_created_at
--- references: batch_id batches, lead_delivery_id deliveries, restaurant_id dim_restaurants
+-- references: batch_id batches, lead_delivery_id delivery_facts, restaurant_id dim_restaurants
 -- column: batch_id = the batch
 -- column: pickup_sequence = place among its pickups [rank]
 -- column: restaurant_id = the restaurant
