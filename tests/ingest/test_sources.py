@@ -164,7 +164,9 @@ def test_names_that_are_wrong(engine: Any, tables: Any, put: Any, tmp_path: Any)
 
 
 def test_hostile_file_names(engine: Any, tables: Any, put: Any) -> None:
-    names = ("it's/fact_orders.csv", "a[1]*?/fact_orders_x.csv", "spa ce/fact_orders;drop.csv", "päth/fact_orders.ndjson")
+    names = (
+        "it's/fact_orders.csv", "a[1]*?/fact_orders_x.csv", "spa ce/fact_orders;drop.csv", "päth/fact_orders.ndjson",
+    )  # fmt: skip
     for name in names:
         content = NDJSON if name.endswith("ndjson") else CSV
         assert ingest(engine, tables, put(name, content + "\n" * len(name))).read == 2, name

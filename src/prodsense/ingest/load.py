@@ -14,7 +14,7 @@ from prodsense.ingest import ledger
 from prodsense.ingest.discover import File, Input, discover, sha256
 from prodsense.ingest.merge import Batch, Outcome
 from prodsense.ingest.quarantine import Refused, merge_loads, refused_rows, release_orphans, store
-from prodsense.ingest.readers import Group, Reader, absent, doubtful
+from prodsense.ingest.readers import Group, Reader, absent
 from prodsense.ingest.report import Example, LoadReport, Quiet, TableLoad, reason_key
 from prodsense.ingest.rules import EMPTY, Rule, check
 
@@ -262,8 +262,10 @@ def _look_again(
     assert group.again is not None
     checked = check(engine, staged.table, dict.fromkeys(group.types, "VARCHAR"))
     start = len(staged.rules)
+    bad = " OR ".join(["_rule > 0", *(f'"{column}" IS NULL' for column in group.parsed)])
+    odd = " OR ".join(f'"{column}" IN (0, 1)' for column in group.parsed)
     counts = engine.raw(
-        f"SELECT _file, MIN(rowid), COUNT(*), COUNT(*) FILTER (WHERE _rule > 0 OR {doubtful(group.parsed)})"
+        f"SELECT _file, MIN(rowid), COUNT(*), COUNT(*) FILTER (WHERE {bad} OR {odd})"
         f" FROM {name} WHERE _file >= {first} GROUP BY _file"
     ).fetchall()
     if sum(row[3] for row in counts) > max(1000, DOUBT_SHARE * sum(row[2] for row in counts)):
@@ -273,10 +275,11 @@ def _look_again(
         if not doubts:
             continue
         found = engine.raw(
-            f"SELECT rowid - {begin} + 1 FROM {name} WHERE _file = {file}"
-            f" AND (_rule > 0 OR {doubtful(group.parsed)}) ORDER BY rowid"
+            f"SELECT rowid - {begin} + 1, {bad} FROM {name} WHERE _file = {file} AND ({bad} OR {odd}) ORDER BY rowid"
         ).fetchall()
-        columns, rows, broken = group.again(file - first, [row for (row,) in found], total)
+        columns, rows, broken = group.again(
+            file - first, [row for row, is_bad in found if is_bad], [row for row, is_bad in found if not is_bad], total
+        )
         text = {column: pa.array(cells, pa.string()) for column, cells in columns.items()}
         text["_id"] = pa.array([row + begin - 1 for row in rows], pa.int64())
         with engine.temporary(pa.table(text)) as held:
@@ -376,7 +379,7 @@ def _load_clean(engine: DuckDBEngine, staged: Staged, outcome: Outcome) -> int |
 def route(batch: Batch, outcome: Outcome, replace: bool = True) -> None:
     """Take the sound rows of a stage to the table."""
     batch.references(outcome)
-    if batch.repeats():
+    if batch.table.key and not batch.rises():
         outcome.duplicate += batch.drop_repeats()
     if batch.overlaps():
         batch.meet_stored(outcome, replace)

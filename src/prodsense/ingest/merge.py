@@ -144,17 +144,22 @@ class Batch:
     def _keyed(self, key: Sequence[str], alias: str = "s") -> str:
         return " AND ".join(f'{alias}."{c}" IS NOT NULL' for c in key)
 
-    def repeats(self) -> bool:
-        """Whether a key comes more than once among the live rows."""
-        if not self.key:
+    def rises(self) -> bool:
+        """Whether the key rises from row to row, so that none can come twice: far cheaper than counting."""
+        if len(self.key) != 1:
             return False
         key = comma(self.key)
         live = self.live(key, self._keyed(self.key))
-        if len(self.key) == 1:
-            # Sorted files are common, and strictly rising keys cannot repeat: far cheaper than counting.
-            stepped = f"SELECT {key} AS k, LAG({key}) OVER () AS before FROM ({live}) AS live"
-            if not self._scalar(f"SELECT COUNT(*) FROM (SELECT 1 FROM ({stepped}) AS steps WHERE k <= before LIMIT 1)"):
-                return False
+        stepped = f"SELECT {key} AS k, LAG({key}) OVER () AS before FROM ({live}) AS live"
+        fallen = f"SELECT 1 FROM ({stepped}) AS steps WHERE k <= before LIMIT 1"
+        return not self._scalar(f"SELECT COUNT(*) FROM ({fallen}) AS fallen")
+
+    def repeats(self) -> bool:
+        """Whether a key comes more than once among the live rows."""
+        if not self.key or self.rises():
+            return False
+        key = comma(self.key)
+        live = self.live(key, self._keyed(self.key))
         return bool(self._scalar(
             f"SELECT COUNT(*) FROM (SELECT 1 FROM ({live}) AS live GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1) AS twice"
         ))  # fmt: skip

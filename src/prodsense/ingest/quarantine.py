@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prodsense.engines.base import Engine
     from prodsense.engines.duckdb import DuckDBEngine
     from prodsense.ingest.load import Staged
-    from prodsense.ingest.readers import Original
+    from prodsense.ingest.readers import Group, Original
 
 #: Rows whose original text is fetched in one go.
 _CHUNK = 200_000
@@ -99,7 +99,7 @@ def refused_rows(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator
             for at in range(0, len(numbers), _CHUNK):
                 chunk = numbers[at : at + _CHUNK]
                 originals = group.originals(place, chunk, total)
-                yield [_refused(file.path, n, rows[n], originals.get(n, (None, None, None))) for n in chunk]
+                yield [_refused(group, place, n, rows[n], originals.get(n, (None, None))) for n in chunk]
             broken = [b for at, b in group.broken if at == place]
             if broken:
                 yield [Refused(file.path, b.row, "", b.rule, b.reason, b.todo, b.original, None) for b in broken]
@@ -107,14 +107,14 @@ def refused_rows(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator
 
 
 def _refused(
-    file: str, row: int, verdict: tuple[str, str, str, str], original: Original | tuple[None, None, None]
+    group: Group, place: int, row: int, verdict: tuple[str, str, str, str], original: Original | tuple[None, None]
 ) -> Refused:
     column, rule, reason, todo = verdict
-    text, cells, problem = original
-    if rule == EMPTY and problem:
+    text, cells = original
+    if rule == EMPTY and (problem := group.problem(place, row)):
         # The engine hands over a broken line as a row of NULLs; its text says what is wrong.
         rule, reason, todo = problem
-    return Refused(file, row, column, rule, reason, todo, text, cells)
+    return Refused(group.files[place].path, row, column, rule, reason, todo, text, cells)
 
 
 def store(engine: DuckDBEngine, load_id: int, relation: str, rows: Sequence[Refused]) -> int:

@@ -32,9 +32,12 @@ SAMPLE = 1000
 #: Largest share of NULL, 0 and 1 (in the sample) with which the engine parses a column of numbers itself.
 ODD_SHARE = 0.005
 
-#: (original text; the same as a JSON object, or None when the text is one or cannot be taken apart;
-#: what keeps it from being a JSON object, as (rule, reason, what to do), for lines of NDJSON).
-Original = tuple[str, str | None, tuple[str, str, str] | None]
+#: (original text; the same as a JSON object, or None when the text is one or cannot be taken apart).
+Original = tuple[str, str | None]
+#: (rule, reason, what to do).
+Problem = tuple[str, str, str]
+#: Columns of text, the numbers of their rows, and the rows that could not be taken apart.
+Again = tuple[dict[str, list[str | None]], list[int], list[int]]
 
 
 @dataclass
@@ -55,9 +58,12 @@ class Group:
     originals: Callable[[int, Sequence[int], int], dict[int, Original]] = lambda file, rows, total: {}
     #: Other groups for the same rows, for when the engine refuses the scan or doubts too many rows.
     fallback: Callable[[], list[Group]] | None = None
-    #: Numbers that the engine parsed itself, see `doubtful`; `again` reads rows of a file (from 0) as text.
+    #: Numbers that the engine parsed itself: NULL may stand for what is no number, 1 and 0 for true and false.
     parsed: tuple[str, ...] = ()
-    again: Callable[[int, Sequence[int], int], tuple[dict[str, list[str | None]], list[int], list[int]]] | None = None
+    #: Reads rows of a file as text: those that are bad, and those of odd numbers that hold true or false.
+    again: Callable[[int, Sequence[int], Sequence[int], int], Again] | None = None
+    #: What keeps a row of a file from being a JSON object, as (rule, reason, what to do).
+    problem: Callable[[int, int], Problem | None] = lambda file, row: None
     #: Required columns that no sampled row had; fatal when no row has them.
     suspects: tuple[str, ...] = ()
 
@@ -143,7 +149,7 @@ class Reader:
                 f"SELECT _row, CAST(TO_JSON(STRUCT_PACK({cells})) AS VARCHAR) FROM ({select}) AS source"
                 f" WHERE _row IN (SELECT _row FROM {wanted})"
             ).fetchall()
-        return {row: (text, None, None) for row, text in found}
+        return {row: (text, None) for row, text in found}
 
     # -- CSV ---------------------------------------------------------------------------------------
 
@@ -281,18 +287,22 @@ class Reader:
             return {row: json_original(picked[row], mapping, identity) for row in rows}
 
         def again(
-            file: int, rows: Sequence[int], total: int
-        ) -> tuple[dict[str, list[str | None]], list[int], list[int]]:
-            picked = lines(file, rows, total)
+            file: int, bad: Sequence[int], odd: Sequence[int], total: int
+        ) -> Again:
+            picked = lines(file, sorted({*bad, *odd}), total)
+            rows = [*bad, *(row for row in odd if b"true" in picked[row] or b"false" in picked[row])]
             columns, places, broken = tolerant.split_json([picked[row] for row in rows], mapping)
             return columns, [rows[place - 1] for place in places], [rows[b.row - 1] for b in broken]
+
+        def problem(file: int, row: int) -> Problem | None:
+            return json_problem(held[file][row], mapping)
 
         def careful() -> list[Group]:
             return [self._careful_json(file) for file in files]
 
         text = Group(
             scan.json_lines(paths, mapping), dict.fromkeys(mapping, "VARCHAR"), files,
-            warnings=warnings, originals=originals, fallback=careful, suspects=suspects,
+            warnings=warnings, originals=originals, fallback=careful, suspects=suspects, problem=problem,
         )  # fmt: skip
         numbers = self._plain_numbers(paths[0], mapping)
         if not numbers:
@@ -303,7 +313,7 @@ class Reader:
             scan.json_lines(paths, mapping, dict.fromkeys(numbers, "DOUBLE")),
             {name: "DOUBLE" if name in numbers else "VARCHAR" for name in mapping}, files,
             warnings=warnings, originals=originals, fallback=lambda: [text], suspects=suspects,
-            parsed=numbers, again=again,
+            parsed=numbers, again=again, problem=problem,
         )  # fmt: skip
 
     def _plain_numbers(self, path: str, mapping: Mapping[str, str]) -> tuple[str, ...]:
@@ -403,24 +413,29 @@ def csv_originals(
         try:
             cells = [cell or None for cell in tolerant.fields(raw, delimiter)]
         except ValueError:
-            found[row] = (tolerant.as_text(raw), None, None)
+            found[row] = (tolerant.as_text(raw), None)
             continue
         pairs = {name.strip().lower(): cell for name, cell in zip(header, cells, strict=False)}
-        found[row] = (tolerant.as_text(raw), json.dumps(pairs, ensure_ascii=False), None)
+        found[row] = (tolerant.as_text(raw), json.dumps(pairs, ensure_ascii=False))
     return found
 
 
 def json_original(raw: bytes, mapping: Mapping[str, str], identity: bool) -> Original:
     """A line of NDJSON as it stands; its cells apart where its keys are not the contract's names."""
     text = tolerant.as_text(raw)
-    value, problem = tolerant.parse_object(raw)
+    value = None if identity else tolerant.parse_object(raw)[0]
     if value is None:
-        return text, None, problem
-    cells = {name: value.get(key) for name, key in mapping.items()}
-    if any(cell is not None for cell in cells.values()):
-        # Python reads more than the engine does; a row that came without values was refused by the engine.
-        problem = (tolerant.MALFORMED, "it is no strict JSON", "write one JSON object a line")
-    return text, None if identity else json.dumps(cells, ensure_ascii=False), problem
+        return text, None
+    return text, json.dumps({name: value.get(key) for name, key in mapping.items()}, ensure_ascii=False)
+
+
+def json_problem(raw: bytes, mapping: Mapping[str, str]) -> Problem | None:
+    """What is wrong with a line that came from the engine without values; None when it has none."""
+    value, problem = tolerant.parse_object(raw)
+    if value is not None and any(value.get(key) is not None for key in mapping.values()):
+        # Python reads more than the engine does.
+        return tolerant.MALFORMED, "it is no strict JSON", "write one JSON object a line"
+    return problem
 
 
 def exact_as_double(type_name: str) -> bool:
@@ -428,12 +443,6 @@ def exact_as_double(type_name: str) -> bool:
     kind = normal(type_name)
     decimal = re.match(r"DECIMAL\((\d+),", kind)
     return kind in INTEGERS | FLOATS or bool(decimal and int(decimal.group(1)) <= 15)
-
-
-def doubtful(parsed: Sequence[str]) -> str:
-    """SQL for rows of numbers parsed by the engine that have to be looked at again: NULL may stand for what
-    is no number, 1 and 0 for true and false."""
-    return " OR ".join(f'"{name}" IS NULL OR "{name}" = 0 OR "{name}" = 1' for name in parsed)
 
 
 def is_array(start: bytes) -> bool:

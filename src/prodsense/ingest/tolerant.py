@@ -21,9 +21,6 @@ from prodsense.ingest.rules import ENCODING, FIELDS, MALFORMED
 #: An unclosed quote may swallow at most so many lines before it counts as a stray one.
 MAX_QUOTED_LINES = 1000
 BOM = b"\xef\xbb\xbf"
-#: How a line starts that may be blank.
-_BLANK = b" \t\r\n\v\f"
-_MAYBE_BLANK = tuple(b"\n" + bytes([byte]) for byte in _BLANK)
 
 
 @dataclass(frozen=True)
@@ -165,7 +162,8 @@ def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, tuple[str, str, str
         return None, (ENCODING, reason, "write the file as UTF-8")
     try:
         value = json.loads(text, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode()
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return None, (MALFORMED, "it holds half a character (a lone surrogate)", "write whole characters")
     except (ValueError, RecursionError) as error:
@@ -184,6 +182,8 @@ def cell_text(value: Any) -> str | None:
     """The text of a JSON value as the engine would hand it over: strings bare, the rest as JSON."""
     if value is None or isinstance(value, str):
         return value
+    if type(value) in (int, float):
+        return repr(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -207,10 +207,7 @@ def split_json(
 
 
 def pick_lines(path: str, wanted: Sequence[int]) -> tuple[dict[int, bytes], int]:
-    """The lines of a file with the numbers `wanted` (rising, from 1, blank ones not counted), and their number.
-
-    Whole blocks are counted, not walked through, where no line in them can be blank.
-    """
+    """The lines of a file with the numbers `wanted` (rising, from 1, blank ones not counted), and their number."""
     found: dict[int, bytes] = {}
     place = row = 0
     rest = b""
@@ -221,12 +218,10 @@ def pick_lines(path: str, wanted: Sequence[int]) -> tuple[dict[int, bytes], int]
             block, rest = block[:cut], block[cut:]
             if not block:
                 continue
-            count = block.count(b"\n")
-            if block[0] in _BLANK or any(mark in block for mark in _MAYBE_BLANK):
-                parts = [line for line in block.split(b"\n") if line.strip()]
-                count = len(parts)
-            elif place < len(wanted) and wanted[place] <= row + count:
-                parts = block.split(b"\n")
+            parts = block[:-1].split(b"\n")
+            if not all(parts) or any(map(bytes.isspace, parts)):
+                parts = [line for line in parts if line.strip()]
+            count = len(parts)
             while place < len(wanted) and wanted[place] <= row + count:
                 line = parts[wanted[place] - row - 1]
                 found[wanted[place]] = line[:-1] if line.endswith(b"\r") else line
