@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from prodsense.errors import ProdsenseError
 
 if TYPE_CHECKING:
-    from prodsense.metrics.scope import Scope
     from prodsense.packs.pack import Pack
     from prodsense.warehouse import Warehouse
 
@@ -128,6 +127,11 @@ def examine_packs() -> Iterator[Finding]:
 
 def examine_pack(pack: Pack) -> Iterator[Finding]:
     """What is wrong in one pack's definitions; nothing when all is well."""
+    from prodsense.build import check_models
+
+    models = {f"{pack.name}.{model.name}": model for model in pack.models.values()}
+    for problem in check_models(models, {table.relation: table for table in pack.tables.values()}):
+        yield Finding("error", f"models of {pack.name}", problem)
     for label, check in _definition_checks(pack):
         try:
             check()
@@ -144,54 +148,25 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
                 )
 
 
-def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What is checked of a pack, each with the name of the definition; a check raises what is wrong."""
+def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Checks of dimensions, metrics, queries and policies by name; each raises what is wrong."""
     from functools import partial
 
-    from prodsense.metrics.scope import Scope
+    from prodsense.contracts.vocabulary import Query
+    from prodsense.metrics import Scope, check_dimension, check_metric, check_query
 
     scope = Scope.of(pack)
-    yield f"schema {pack.name}", partial(getattr, pack, "tables")
-    for model in pack.models.values():
-        yield f"model {pack.name}.{model.name}", partial(_check_select, scope, model.sql, model.path)
+    for dimension in pack.dimensions.values():
+        yield f"slice {pack.name}.{dimension.name}", partial(check_dimension, dimension, scope)
+    for metric in pack.metrics.values():
+        yield f"metric {pack.name}.{metric.name}", partial(check_metric, metric, scope)
     for query in pack.queries.values():
-        yield f"query {pack.name}.{query.name}", partial(_check_select, scope, query.sql, query.path)
+        yield f"query {pack.name}.{query.name}", partial(check_query, query, scope)
     for policy in pack.policies.values():
         if policy.sql:
             path = f"{pack.name}/policies/{policy.name}.sql"
-            yield f"policy {pack.name}.{policy.name}", partial(_check_select, scope, policy.sql, path)
-    for metric in pack.metrics.values():
-        for dimension in ("", *metric.by):
-            sliced = f" by {dimension}" if dimension else ""
-            yield f"metric {pack.name}.{metric.name}{sliced}", partial(_check_metric, scope, metric.name, dimension)
-
-
-def _check_select(scope: Scope, sql: str, origin: str) -> None:
-    """Every relation and column is there, and every engine can say it."""
-    from prodsense.contracts.sql import bind_columns, parse_select, qualify_tables, sources
-    from prodsense.engines.base import SYSTEM_SCHEMA
-    from prodsense.engines.dialect import DIALECTS, expand_macros, render
-    from prodsense.ingest.ledger import TABLES
-
-    tree = qualify_tables(parse_select(sql, origin), scope.pack)
-    relations = {
-        name: TABLES[name] if name.startswith(f"{SYSTEM_SCHEMA}.") else scope.relation(name, origin).columns
-        for name in sources(tree)
-    }
-    bind_columns(expand_macros(tree, "duckdb"), relations, origin)
-    for dialect in DIALECTS:
-        render(tree, dialect)
-
-
-def _check_metric(scope: Scope, name: str, dimension: str) -> None:
-    """The metric compiles, sliced as it says it can be, and every engine can say it."""
-    from prodsense.engines.dialect import DIALECTS, render
-    from prodsense.metrics.compiler import compile as compile_request
-    from prodsense.metrics.scope import Request
-
-    plan = compile_request(Request((name,), (dimension,) if dimension else ()), scope)
-    for dialect in DIALECTS:
-        render(plan.tree, dialect)
+            text = Query(policy.name, policy.says, policy.sql, policy.params, policy.as_of, path)
+            yield f"policy {pack.name}.{policy.name}", partial(check_query, text, scope)
 
 
 # -- warehouse -------------------------------------------------------------------------------------
@@ -234,28 +209,28 @@ def _examine_models(warehouse: Warehouse, pack: str) -> Iterator[Finding]:
 
 
 def _examine_references(warehouse: Warehouse, pack: str) -> Iterator[Finding]:
-    """Rows whose parent is not there: loaded while the parent's table was still empty."""
+    """Rows whose parent is not there: loaded while the parent's table was empty, or never loaded at all."""
     engine = warehouse.engine
     existing = engine.relations()
     found = False
     for table in warehouse.pack(pack).tables.values():
         for reference in table.references:
-            if table.relation not in existing or reference.table not in existing:
+            if table.relation not in existing:
                 continue
             pairs = list(zip(reference.columns, reference.target, strict=True))
-            match = " AND ".join(f"parent.{theirs} = child.{own}" for own, theirs in pairs)
-            filled = " AND ".join(f"child.{own} IS NOT NULL" for own, _ in pairs)
             # Names come from the contracts, never from a user.
-            sql = (
-                f"SELECT COUNT(*) AS orphans FROM {table.relation} AS child WHERE {filled} AND NOT EXISTS"
-                f" (SELECT 1 FROM {reference.table} AS parent WHERE {match})"
+            sql = f"SELECT COUNT(*) AS orphans FROM {table.relation} AS child WHERE " + " AND ".join(
+                f"child.{own} IS NOT NULL" for own, _ in pairs
             )
+            if reference.table in existing:
+                match = " AND ".join(f"parent.{theirs} = child.{own}" for own, theirs in pairs)
+                sql += f" AND NOT EXISTS (SELECT 1 FROM {reference.table} AS parent WHERE {match})"
             orphans = engine.query(sql)["orphans"][0].as_py()
             if orphans:
                 found = True
                 yield Finding(
                     "warning", f"table {table.relation}",
-                    f"{orphans:,} rows point by {', '.join(reference.columns)} to no row of {reference.table}",
+                    f"{_rows(orphans)} with a {', '.join(reference.columns)} that is in no row of {reference.table}",
                     f"load {reference.table}",
                 )
     if not found:
@@ -274,8 +249,12 @@ def _examine_quarantine(warehouse: Warehouse) -> Iterator[Finding]:
     for row in counts:
         reason = row["rule"] + (f" ({row['column_name']})" if row["column_name"] else "")
         yield Finding(
-            "warning", f"quarantine of {row['relation']}", f"{row['found']:,} rows: {reason}",
+            "warning", f"quarantine of {row['relation']}", f"{_rows(row['found'])}: {reason}",
             f"see: prodsense show prodsense.quarantine --where \"relation = '{row['relation']}'\"",
         )
     if not counts:
         yield Finding("ok", "quarantine", "empty")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"

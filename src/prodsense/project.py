@@ -11,6 +11,7 @@ from prodsense.contracts.vocabulary import REQUIRED
 from prodsense.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from prodsense.contracts.tables import Table
     from prodsense.contracts.vocabulary import Param
     from prodsense.packs.pack import Pack
 
@@ -35,6 +36,13 @@ class Project:
     def sources(self) -> Path:
         """The folder of mappings, one `<table>.sql` for each table with data."""
         return self.folder / "sources"
+
+    def is_template(self, table: Table) -> bool:
+        """Whether the mapping of `table` is there and still as `init_project` made it."""
+        from prodsense.ingest import write_source_template
+
+        path = self.sources / f"{table.name}.sql"
+        return path.is_file() and path.read_text(encoding="utf-8") == write_source_template(table)
 
 
 def find_project(start: Path | None = None) -> Project | None:

@@ -12,7 +12,7 @@ from prodsense.errors import NotBuiltError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from prodsense.build import BuildReport
+    from prodsense.build import BuildReport, RestateReport
     from prodsense.build.lineage import Lineage
     from prodsense.contracts.tables import Table
     from prodsense.contracts.vocabulary import Metric, Model
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _READABLE = ("tables", "models")
 
 
-def open(url: str | Path = "prodsense.duckdb", *, read_only: bool = False) -> Warehouse:  # noqa: A001
+def open(url: str | Path = "prodsense.duckdb", *, read_only: bool = False) -> Warehouse:
     """Open a warehouse: a path (created when absent), ``:memory:`` or ``engine://location``.
 
     Raises LockedError when another process owns the file.
@@ -176,7 +176,7 @@ class Warehouse:
             self.engine, models, tables, since=_day(since), until=_day(until), full=full, only=only, progress=progress
         )
 
-    def restate(self, model: str, since: Moment, until: Moment, progress: Any = None) -> BuildReport:
+    def restate(self, model: str, since: Moment, until: Moment, progress: Any = None) -> RestateReport:
         """Recompute the partitions of `model` in [since, until), and what depends on them."""
         from prodsense.build import restate
 
@@ -350,7 +350,10 @@ class Warehouse:
         try:
             pack, model = self.find("models", name)
         except UsageError:
-            pack, metric = self.find("metrics", name)
+            try:
+                pack, metric = self.find("metrics", name)
+            except UsageError as error:
+                raise UsageError(error.message.replace("no metric named", "no model or metric named")) from None
             models, tables = self.definitions([pack.name])
             return metric_lineage(metric, pack.metrics, models, tables, pack.name)
         models, tables = self.definitions([pack.name])
@@ -408,7 +411,8 @@ def catalog(pack: str | None = None, kind: str | None = None, search: str | None
     if kind:
         kinds = {entry["kind"] for entry in entries}
         if kind not in kinds:
-            raise UsageError(f"no artefacts of kind {kind}.{did_you_mean(kind, kinds)} Known: {', '.join(sorted(kinds))}")
+            hint = did_you_mean(kind, kinds)
+            raise UsageError(f"no artefacts of kind {kind}.{hint} Known: {', '.join(sorted(kinds))}")
         entries = [entry for entry in entries if entry["kind"] == kind]
     if search:
         words = search.lower().split()
@@ -424,7 +428,7 @@ def _names(names: Names) -> tuple[str, ...]:
 
 def _day(moment: Moment) -> date | None:
     """The day of a moment given as text, date or datetime."""
-    if moment is None or isinstance(moment, date) and not isinstance(moment, datetime):
+    if moment is None or (isinstance(moment, date) and not isinstance(moment, datetime)):
         return moment
     if isinstance(moment, datetime):
         return moment.date()

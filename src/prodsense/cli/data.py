@@ -23,7 +23,7 @@ from prodsense.cli.common import (
 )
 from prodsense.cli.progress import progress
 from prodsense.errors import ProdsenseError, UsageError
-from prodsense.project import Project, find_project
+from prodsense.project import SETTINGS_FILE, Project, find_project
 
 if TYPE_CHECKING:
     from prodsense.ingest.report import LoadReport
@@ -64,14 +64,12 @@ def ingest(
     reports: list[LoadReport] = []
     refused: list[str] = []
     url = warehouse_url(ctx, warehouse)
-    if not paths and project is None:
-        raise UsageError("name a file to load, or run this inside a project (see: prodsense init --help)")
     if paths and (missing := [path for path in paths if not _may_exist(path)]):
         raise ProdsenseError(f"{missing[0]}: no such file or folder")
+    untouched = set() if paths else _untouched(project, pack, table)
     with opened(url) as wh, progress() as bar:
-        if not paths:
-            assert project is not None
-            reports.append(_load_project(wh, project, pack, table, bar))
+        if project is not None and not paths:
+            reports.append(_load_project(wh, project, pack or "", table, untouched, bar))
         for path in paths or ():
             try:
                 report = wh.ingest(path, table=table, pack=pack, progress=bar)
@@ -86,9 +84,8 @@ def ingest(
     quarantined = sum(report.quarantined for report in reports)
     if quarantined:
         where = f" -w {url}" if warehouse or ctx.find_root().obj else ""
-        notify(
-            f"{quarantined:,} rows are in quarantine; see why: prodsense show prodsense.quarantine{where}"
-        )
+        rows = "1 row is" if quarantined == 1 else f"{quarantined:,} rows are"
+        notify(f"{rows} in quarantine; see why: prodsense show prodsense.quarantine{where}")
     for message in refused:
         print(f"error: {message}", file=sys.stderr)
     if refused:
@@ -100,15 +97,35 @@ def _may_exist(path: str) -> bool:
     return "://" in path or any(mark in path for mark in "*?[") or Path(path).expanduser().exists()
 
 
-def _load_project(
-    wh: Warehouse, project: Project, pack: str | None, table: str | None, bar: Any
-) -> LoadReport:
-    from prodsense.ingest import load_mapped
+def _untouched(project: Project | None, pack: str | None, table: str | None) -> set[str]:
+    """Tables whose mapping is still as `init` made it; raises, before any file is made, if there is nothing to load."""
+    from prodsense.packs import load_pack
 
+    if project is None:
+        raise UsageError("name a file to load, or run this inside a project (see: prodsense init --help)")
     if not pack:
-        raise UsageError(f"{project.folder / 'prodsense.toml'} names no pack; add: pack = \"delivery\", or give --pack")
-    tables = {t.relation: t for t in wh.pack(pack).tables.values()}
-    return load_mapped(wh.engine, tables, project.folder, table=table, progress=bar)
+        raise UsageError(f'{project.folder / SETTINGS_FILE} names no pack; add: pack = "delivery", or give --pack')
+    if table:
+        return set()
+    found = {contract.relation for contract in load_pack(pack).tables.values() if project.is_template(contract)}
+    if found and len(found) == len(list(project.sources.glob("*.sql"))):
+        raise ProdsenseError(f"no mapping is filled in yet; name your own files in {project.sources}/<table>.sql")
+    return found
+
+
+def _load_project(
+    wh: Warehouse, project: Project, pack: str, table: str | None, untouched: set[str], bar: Any
+) -> LoadReport:
+    """Load a project's mappings; the untouched ones are said in one line."""
+    from prodsense.ingest import load_mapped
+    from prodsense.ingest.report import LoadReport
+
+    tables = {contract.relation: contract for contract in wh.pack(pack).tables.values()}
+    report = load_mapped(wh.engine, tables, project.folder, table=table, progress=bar)
+    if untouched:
+        one = len(untouched) == 1
+        notify(f"{len(untouched)} mapping{'' if one else 's'} left out: still as init made {'it' if one else 'them'}")
+    return LoadReport(tuple(load for load in report if load.table not in untouched), report.load_id)
 
 
 @app.command(
