@@ -16,7 +16,7 @@ from prodsense.ingest.merge import Batch, Outcome
 from prodsense.ingest.quarantine import Refused, merge_loads, refused_rows, release_orphans, store
 from prodsense.ingest.readers import Group, Reader, absent
 from prodsense.ingest.report import Example, LoadReport, Quiet, TableLoad, reason_key
-from prodsense.ingest.rules import EMPTY, Rule, check
+from prodsense.ingest.rules import EMPTY, Checked, Rule, check
 
 if TYPE_CHECKING:
     from prodsense.contracts.tables import Table
@@ -235,7 +235,7 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
                 ) from None
             groups[:0] = group.fallback()
             continue
-        if group.parsed and not _look_again(engine, staged, name, group, first):
+        if group.parsed and not _look_again(engine, staged, name, group, first, checked):
             engine.raw(f"DELETE FROM {name} WHERE _file >= {first}" if created else f"DROP TABLE {name}")
             assert group.fallback is not None
             groups[:0] = group.fallback()
@@ -251,26 +251,31 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
 
 
 def _look_again(
-    engine: DuckDBEngine, staged: Staged, name: str, group: Group, first: int
+    engine: DuckDBEngine, staged: Staged, name: str, group: Group, first: int, own: Checked
 ) -> bool:
     """Read the doubtful rows of numbers that the engine parsed once more, as text; False when they are many.
 
-    The rules of text take the place of the group's own, so that reasons quote the source.
+    Of what the engine parsed, only the text tells what was wrong; other rules of the group (`own`) stand.
     """
     import pyarrow as pa
 
     assert group.again is not None
     checked = check(engine, staged.table, dict.fromkeys(group.types, "VARCHAR"))
-    start = len(staged.rules)
-    bad = " OR ".join(["_rule > 0", *(f'"{column}" IS NULL' for column in group.parsed)])
-    odd = " OR ".join(f'"{column}" IN (0, 1)' for column in group.parsed)
+    unclear = [
+        str(number)
+        for number, rule in enumerate(own.rules, len(staged.rules) + 1)
+        if rule.kind == EMPTY or (rule.kind != "check" and rule.column in group.parsed)
+    ]
+    start = len(staged.rules) + len(own.rules)
+    bad = " OR ".join([f"_rule IN ({', '.join(unclear)})", *(f'"{column}" IS NULL' for column in group.parsed)])
+    odd = " OR ".join(["_rule > 0", *(f'"{column}" IN (0, 1)' for column in group.parsed)])
     counts = engine.raw(
         f"SELECT _file, MIN(rowid), COUNT(*), COUNT(*) FILTER (WHERE {bad} OR {odd})"
         f" FROM {name} WHERE _file >= {first} GROUP BY _file"
     ).fetchall()
     if sum(row[3] for row in counts) > max(1000, DOUBT_SHARE * sum(row[2] for row in counts)):
         return False
-    staged.rules += checked.rules
+    staged.rules += [*own.rules, *checked.rules]
     for file, begin, total, doubts in counts:
         if not doubts:
             continue

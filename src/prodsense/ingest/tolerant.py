@@ -208,6 +208,10 @@ def split_json(
 
 def pick_lines(path: str, wanted: Sequence[int]) -> tuple[dict[int, bytes], int]:
     """The lines of a file with the numbers `wanted` (rising, from 1, blank ones not counted), and their number."""
+    import numpy as np
+
+    is_space = np.zeros(256, bool)
+    is_space[list(b" \t\n\r\v\f")] = True
     found: dict[int, bytes] = {}
     place = row = 0
     rest = b""
@@ -218,12 +222,17 @@ def pick_lines(path: str, wanted: Sequence[int]) -> tuple[dict[int, bytes], int]
             block, rest = block[:cut], block[cut:]
             if not block:
                 continue
-            parts = block[:-1].split(b"\n")
-            if not all(parts) or any(map(bytes.isspace, parts)):
-                parts = [line for line in parts if line.strip()]
-            count = len(parts)
+            content = np.frombuffer(block, np.uint8)
+            ends = np.flatnonzero(content == ord("\n"))
+            starts = np.concatenate(([0], ends[:-1] + 1))
+            maybe_blank = np.flatnonzero(is_space[content[starts]])
+            if len(maybe_blank):
+                blank = [i for i in maybe_blank if not block[starts[i] : ends[i]].strip()]
+                starts, ends = np.delete(starts, blank), np.delete(ends, blank)
+            count = len(ends)
             while place < len(wanted) and wanted[place] <= row + count:
-                line = parts[wanted[place] - row - 1]
+                at = wanted[place] - row - 1
+                line = block[starts[at] : ends[at]]
                 found[wanted[place]] = line[:-1] if line.endswith(b"\r") else line
                 place += 1
             row += count
