@@ -70,6 +70,14 @@ class Engine(Protocol):
         """Append the rows of `select`, matched by column name; return their number."""
         ...
 
+    def append(self, relation: str, rows: pa.Table) -> int:
+        """Append Arrow rows, matched by column name; return their number. The cheap way for few rows."""
+        ...
+
+    def is_empty(self, relation: str) -> bool:
+        """Whether a table holds no row, without reading it."""
+        ...
+
     def merge(self, relation: str, select: Sql, key: Sequence[str], params: Params | None = None) -> None:
         """Rows of `select` take the place of rows with the same key, or are appended."""
         ...
