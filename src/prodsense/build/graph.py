@@ -38,6 +38,23 @@ def _normalised(sql: str) -> str:
     return " ".join(words) + repr([(name, MACROS[name]) for name in macros])
 
 
+def standing_on(models: Mapping[str, Model], only: Iterable[str]) -> dict[str, Model]:
+    """The models of `only` and all that they read, in `models`' order; no other model is parsed."""
+    found: set[str] = set()
+    waiting = [name for name in only if name in models]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            reads = sources(_qualified(models[name].sql, name.rpartition(".")[0], models[name].path or name))
+        except SqlError:
+            continue  # the graph says what is wrong with it
+        waiting += [read for read in reads if read in models]
+    return {name: model for name, model in models.items() if name in found}
+
+
 @dataclass(frozen=True)
 class Node:
     """One model in the graph. `tree` is shared: copy before changing it. `error` says why it cannot run."""

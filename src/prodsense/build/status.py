@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from prodsense.build.graph import Graph
+from prodsense.build.graph import Graph, standing_on
 from prodsense.build.plan import Plan, Planner, Window
 from prodsense.build.run import definition_of, oldest_seq
 from prodsense.build.state import Catalog, Ledger, State, read_states
@@ -53,6 +53,11 @@ def status(
     Reads the ledger and the catalogue only; writes nothing. What a stale model will pass on counts: its
     dependants are stale for the same days, widened by their spread. A view is as fresh as what it reads.
     """
+    if only is not None:
+        only = tuple(only)
+        # An unknown name is left to the graph, which says so with its neighbours.
+        if all(name in models for name in only):
+            models = standing_on(models, only)
     graph = Graph(models, tables)
     states = read_states(engine)
     catalog = Catalog(engine)
