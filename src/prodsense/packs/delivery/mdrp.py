@@ -156,8 +156,11 @@ def dispatch_first_come(instance: Instance) -> Schedule:
             waiting.append(queue[next_order])
             next_order += 1
         still: list[int] = []
-        for order in waiting:
-            idle = np.flatnonzero(free <= minute)
+        for place, order in enumerate(waiting):
+            idle = np.flatnonzero((free <= minute) & (instance.off_time > minute))
+            if not idle.size:
+                still += waiting[place:]
+                break
             shop = instance.restaurant_at[instance.order_restaurant[order]]
             travel = instance.travel(at[idle], shop)
             pickup = np.maximum(instance.ready[order], minute + travel + before_pickup)

@@ -138,7 +138,8 @@ def describe(world: World, day: Day) -> dict[str, Any]:
             "unit": "overall score of batched orders, detailed minus control", "effect": effects.transparency_csat,
         },
         "churn": {
-            "unit": "probability to leave right after the second batched order", "effect": effects.churn_uplift,
+            "unit": "probability to leave right after the second and each later batched order",
+            "effect": effects.churn_uplift,
         },
         "base_pay_per_engaged_hour": {
             "unit": "cents, tips apart, from assignment to the last drop-off", "individual": PAY_PER_HOUR,

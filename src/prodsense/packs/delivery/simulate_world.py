@@ -66,8 +66,8 @@ class Effects:
     #: Overall score and promoter share of customers with two or more batched orders in the last 28 days.
     frequent_csat_drop: float = -0.25
     frequent_promoter_drop: float = -0.08
-    #: Probability to leave for good right after the second batched order.
-    churn_uplift: float = 0.15
+    #: Probability to leave for good right after the second and each later batched order.
+    churn_uplift: float = 0.04
     #: Base pay per hour on a batch over that on an individual delivery, minus 1.
     earnings_uplift: float = 0.12
     #: Minutes that one popular restaurant needs beyond its own estimate.
