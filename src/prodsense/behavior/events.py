@@ -1,0 +1,301 @@
+"""How every behaviour method sees events: a table whose columns the user names.
+
+`EventTable` checks the names and types once and offers the rows under fixed names, so that the methods' SQL
+is the same text for every table:
+
+    user_id     the user as it is stored, never null
+    event_time  TIMESTAMP, UTC, never null
+    event_name  text; only where an event column is named
+    device_id   only where a device column is named, may be null
+    dim_1, …    the dimensions in the order given, may be null
+
+Rows without a user or a time belong to nobody and no day: they are left out, and `left_out` counts them.
+Every other row counts; removing duplicates of one event is the work of ingest, which knows their key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prodsense.engines.base import comma, quoted
+from prodsense.errors import EngineError, UnsupportedError, UsageError, did_you_mean
+from prodsense.metrics import periods
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from prodsense.engines.base import Engine
+
+#: Endings of files that can be read in place.
+FILES = (".csv", ".tsv", ".parquet", ".ndjson", ".jsonl")
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Events of an engine's relation, or of data in memory, under fixed names.
+
+    Make one with `EventTable.of` (a relation of an engine) or `EventTable.read` (a frame, Arrow data or a file).
+    `where` is a condition over the relation's own columns; only rows for which it is true count.
+    """
+
+    engine: Engine
+    relation: str
+    user: str
+    time: str
+    event: str | None = None
+    dimensions: tuple[str, ...] = ()
+    device: str | None = None
+    where: str = ""
+    #: Column of the relation → its Arrow type.
+    schema: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Keeps the engine and registered data of `read` alive as long as the table is used.
+    _owned: ExitStack | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls, engine: Engine, relation: str, user: str, time: str, event: str | None = None,
+        dimensions: str | Sequence[str] = (), *, device: str | None = None, where: str = "",
+    ) -> EventTable:
+        """Events in `relation` (``schema.name``) of `engine`.
+
+        Raises UsageError when the relation or a named column is not there, or the time is no date or timestamp.
+        """
+        names = (dimensions,) if isinstance(dimensions, str) else tuple(dimensions)
+        table = cls(engine, relation, user, time, event, names, device, where)
+        return table._checked()
+
+    @classmethod
+    def read(
+        cls, data: Any, user: str, time: str, event: str | None = None, dimensions: str | Sequence[str] = (), *,
+        device: str | None = None, where: str = "", engine: Engine | None = None,
+    ) -> EventTable:
+        """Events in a file (CSV, TSV, Parquet, NDJSON), an Arrow table, or a pandas or Polars frame.
+
+        They are held in an engine in memory unless `engine` is given. `close` releases it.
+        """
+        from prodsense.engines import open_engine
+
+        owned = ExitStack()
+        try:
+            if engine is None:
+                engine = open_engine(":memory:")
+                owned.callback(engine.close)
+            if isinstance(data, str | Path):
+                data = read_file(data)
+            relation = owned.enter_context(engine.temporary(_plain(data)))
+            names = (dimensions,) if isinstance(dimensions, str) else tuple(dimensions)
+            return cls(engine, relation, user, time, event, names, device, where, _owned=owned)._checked()
+        except BaseException:
+            owned.close()
+            raise
+
+    def close(self) -> None:
+        """Release the engine and data of `read`; nothing to do for a relation of a warehouse."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> EventTable:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- checks --------------------------------------------------------------------------------------
+
+    def _checked(self) -> EventTable:
+        """This table with its schema known and every name resolved."""
+        from dataclasses import replace
+
+        try:
+            found = self.engine.query(f"SELECT * FROM {quoted(self.relation)} LIMIT 0")
+        except EngineError:
+            known = set(self.engine.relations())
+            if "." not in self.relation:
+                known |= {name.split(".")[-1] for name in known}
+            hint = did_you_mean(self.relation, known)
+            raise UsageError(f"no table, view or model named {self.relation}.{hint}") from None
+        schema = {name: found.schema.field(name).type for name in found.column_names}
+        resolved = {
+            "user": self._column(schema, self.user, "user"),
+            "time": self._column(schema, self.time, "time"),
+            "event": self._column(schema, self.event, "event") if self.event else None,
+            "device": self._column(schema, self.device, "device") if self.device else None,
+            "dimensions": tuple(self._column(schema, name, "dimension") for name in self.dimensions),
+        }
+        table = replace(self, schema=schema, **resolved)
+        table._check_time()
+        table._condition()  # refuses a bad condition now, not in the middle of a method
+        return table
+
+    def _column(self, schema: Mapping[str, Any], name: str, role: str) -> str:
+        """The column called `name` as the relation spells it."""
+        if name in schema:
+            return name
+        same = [column for column in schema if column.lower() == name.lower()]
+        if len(same) == 1:
+            return same[0]
+        hint = did_you_mean(name, set(schema)) or f" It has: {', '.join(schema)}"
+        raise UsageError(f"{self.label} has no column {name} (asked for as {role}).{hint}")
+
+    def _check_time(self) -> None:
+        import pyarrow as pa
+
+        kind = self.schema[self.time]
+        if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            raise UsageError(
+                f"{self.label}: {self.time} holds {kind}, not times;"
+                " name a TIMESTAMP or DATE column as time, or cast it first"
+            )
+
+    def column(self, name: str) -> str:
+        """A column of the relation by name, as it is spelled there; UsageError when there is none."""
+        return self._column(self.schema, name, "column")
+
+    @property
+    def label(self) -> str:
+        """How messages call the table."""
+        return "the data" if self._owned is not None else self.relation
+
+    def by(self, *names: str) -> EventTable:
+        """The same events with these dimensions."""
+        from dataclasses import replace
+
+        return replace(self, dimensions=tuple(self.column(name) for name in names))
+
+    @property
+    def dimension_columns(self) -> dict[str, str]:
+        """Dimension → its name in `select`."""
+        return {name: f"dim_{i}" for i, name in enumerate(self.dimensions, 1)}
+
+    # -- SQL -----------------------------------------------------------------------------------------
+
+    def _condition(self) -> str:
+        if not self.where:
+            return ""
+        from prodsense.engines.dialect import render
+        from prodsense.metrics.filters import read_filter
+
+        return render(read_filter(self.where), "duckdb")
+
+    def moment(self) -> str:
+        """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""
+        return f"CAST({comma([self.time])} AS TIMESTAMP)"
+
+    def select(self, extra: Mapping[str, str] | None = None, *, condition: str = "") -> str:
+        """A SELECT (source dialect) of the events under the fixed names of this module.
+
+        `extra` adds columns: name → expression over the relation's columns. `condition` is a further one over
+        the relation's columns; it may hold parameters.
+        """
+        items = [f"{comma([self.user])} AS user_id", f"{self.moment()} AS event_time"]
+        if self.event:
+            items.append(f"text_of({comma([self.event])}) AS event_name")
+        if self.device:
+            items.append(f"{comma([self.device])} AS device_id")
+        items += [f"{comma([name])} AS {alias}" for name, alias in self.dimension_columns.items()]
+        items += [f"{expression} AS {name}" for name, expression in (extra or {}).items()]
+        kept = [f"{comma([self.user])} IS NOT NULL", f"{comma([self.time])} IS NOT NULL"]
+        kept += [f"({text})" for text in (self._condition(), condition) if text]
+        return f"SELECT {', '.join(items)} FROM {quoted(self.relation)} WHERE {' AND '.join(kept)}"
+
+    def day(self, tz: str = "UTC", moment: str = "event_time") -> str:
+        """SQL of the calendar day of `moment` in zone `tz`; UsageError for an unknown zone."""
+        if tz == "UTC":
+            return f"date_of({moment})"
+        periods.zone(tz)
+        return f"date_of(local_time({moment}, '{tz}'))"
+
+    # -- facts ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The first and the last moment of all events; None when there are none."""
+        found = self.engine.query(
+            f"WITH events AS ({self.select()}) SELECT MIN(event_time) AS oldest, MAX(event_time) AS newest FROM events"
+        ).to_pylist()[0]
+        if found["oldest"] is None:
+            return None
+        return found["oldest"], found["newest"]
+
+    def as_of(self, given: object = None, tz: str = "UTC") -> datetime:
+        """The moment to look from, in UTC: `given` (a day means its end in `tz`), else that of the newest event.
+
+        Raises UsageError when nothing is given and there are no events.
+        """
+        if given is not None:
+            return periods.read_moment(given, tz)
+        if self.span is None:
+            raise UsageError(f"{self.label} holds no events with a user and a time; nothing to answer from")
+        return self.span[1]
+
+    @cached_property
+    def left_out(self) -> int:
+        """Rows without a user or a time, which no method counts."""
+        text = self._condition()
+        also = f" AND ({text})" if text else ""
+        found = self.engine.query(
+            f"SELECT COUNT(*) AS n FROM {quoted(self.relation)}"
+            f" WHERE ({comma([self.user])} IS NULL OR {comma([self.time])} IS NULL){also}"
+        )
+        return int(found["n"][0].as_py())
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of any answer should know of these events."""
+        if not self.left_out:
+            return ()
+        rows = "row" if self.left_out == 1 else "rows"
+        return (f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+
+
+def is_file(name: str) -> bool:
+    """Whether `name` is meant as a file of events, by its ending."""
+    return Path(name).suffix.lower() in FILES
+
+
+def read_file(path: str | Path) -> pa.Table:
+    """A file of events as Arrow data; types of CSV and NDJSON are found by reading."""
+    file = Path(path).expanduser()
+    ending = file.suffix.lower()
+    if ending not in FILES:
+        raise UsageError(f"{path}: not a file of events; the ending should be one of {', '.join(FILES)}")
+    if not file.is_file():
+        raise UsageError(f"{path}: there is no such file")
+    from prodsense.engines.duckdb import DuckDBEngine
+
+    quoted_path = "'" + str(file).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]").replace("'", "''") + "'"
+    reader = {".parquet": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}.get(ending, "read_ndjson")
+    engine = DuckDBEngine()
+    try:
+        # A whole file is looked at before a type is chosen: a guess from a sample can fail in the middle.
+        whole = "" if ending == ".parquet" else ", sample_size = -1"
+        return engine.raw(f"SELECT * FROM {reader}({quoted_path}{whole})", fetch=True)
+    except EngineError as error:
+        raise UsageError(f"{path} cannot be read: {error.message}") from None
+    finally:
+        engine.close()
+
+
+def _plain(data: Any) -> Any:
+    """Data that an engine can register; UsageError for anything else."""
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return data
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.table(data)
+    if hasattr(data, "to_arrow"):
+        return data.to_arrow()
+    if isinstance(data, Mapping):
+        return pa.table(dict(data))
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return pa.Table.from_pylist(list(data))
+    raise UnsupportedError(
+        f"events cannot be read from {type(data).__name__};"
+        " give a file, an Arrow table, a pandas or Polars frame, or rows"
+    )
