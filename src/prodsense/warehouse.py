@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prodsense.errors import NotBuiltError, UsageError, did_you_mean
+from prodsense.errors import NotBuiltError, ProdsenseError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -129,14 +129,40 @@ class Warehouse:
     ) -> LoadReport:
         """Load files, frames, Arrow data or a database table into contracted tables.
 
-        `source` is a path, glob, folder, URL, frame, or a mapping of table name to such a source.
-        Every row read ends accepted, duplicate or quarantined; the report says how many of each.
+        `source` is a path, glob, folder, URL, frame, a list of such, or a mapping of table name to such a
+        source. Every row read ends accepted, duplicate or quarantined; the report says how many of each.
+        All of one call is one transaction, parent tables first.
         """
         from prodsense.ingest import ingest
 
-        packs = self._packs_for(table, pack)
-        tables = {t.relation: t for p in packs for t in p.tables.values()}
-        return ingest(self.engine, tables, source, table=table, progress=progress)
+        return ingest(self.engine, self._contracts(table, pack), source, table=table, progress=progress)
+
+    def ingest_each(
+        self, sources: Sequence[Any], table: str | None = None, pack: str | None = None, progress: Any = None
+    ) -> tuple[list[LoadReport], list[str]]:
+        """Load sources in one transaction, or, where one is refused, all others one by one.
+
+        Returns the reports and why sources were refused.
+        """
+        from prodsense.ingest.discover import parents_first
+
+        try:
+            return [self.ingest(list(sources), table, pack, progress)], []
+        except UsageError:
+            raise
+        except ProdsenseError as error:
+            if len(sources) == 1:
+                return [], [error.message]
+        reports, refused = [], []
+        for source in parents_first(self._contracts(table, pack), sources, table):
+            try:
+                reports.append(self.ingest(source, table, pack, progress))
+            except ProdsenseError as error:
+                refused.append(error.message)
+        return reports, refused
+
+    def _contracts(self, table: str | None, pack: str | None) -> dict[str, Table]:
+        return {t.relation: t for p in self._packs_for(table, pack) for t in p.tables.values()}
 
     def _packs_for(self, table: str | None, pack: str | None) -> list[Pack]:
         from prodsense.packs import load_pack, pack_names

@@ -70,15 +70,8 @@ def ingest(
     with opened(url) as wh, progress() as bar:
         if project is not None and not paths:
             reports.append(_load_project(wh, project, pack or "", table, untouched, bar))
-        for path in paths or ():
-            try:
-                report = wh.ingest(path, table=table, pack=pack, progress=bar)
-            except UsageError:
-                raise
-            except ProdsenseError as error:
-                refused.append(error.message)
-                continue
-            reports.append(report)
+        if paths:
+            reports, refused = wh.ingest_each(paths, table=table, pack=pack, progress=bar)
     for report in reports:
         print(report)
     quarantined = sum(report.quarantined for report in reports)

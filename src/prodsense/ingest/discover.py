@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,6 +181,14 @@ def order(tables: Mapping[str, Table], wanted: Iterable[str]) -> list[str]:
     for relation in wanted:
         visit(relation)
     return [relation for relation in done if relation in wanted]
+
+
+def parents_first(tables: Mapping[str, Table], sources: Sequence[Any], table: str | None = None) -> list[Any]:
+    """`sources` in the order in which their tables can be loaded one after the other."""
+    relations = {index: [i.table.relation for i in discover(tables, one, table)] for index, one in enumerate(sources)}
+    ordered = order(tables, dict.fromkeys(r for found in relations.values() for r in found))
+    ranked = sorted(relations, key=lambda index: max(map(ordered.index, relations[index]), default=0))
+    return [sources[index] for index in ranked]
 
 
 def sha256(path: str) -> str:
