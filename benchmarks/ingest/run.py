@@ -140,27 +140,32 @@ def ours(warehouse: Path, source: Path) -> tuple[float, list[object]]:
 
 
 def again(folder: Path, by_range: bool) -> tuple[float, list[object]]:
-    """Meet a batch with the stored rows: within its range of keys, or with the whole table."""
+    """Find the stored rows of a batch by key: as the loader does, within its range, or by EXISTS on the table."""
     from prodsense.contracts.tables import read_schema
     from prodsense.engines.duckdb import DuckDBEngine
-    from prodsense.ingest.merge import Batch, KeyRange, Outcome
+    from prodsense.ingest.merge import Batch
 
     table = read_schema(SCHEMA, "shop")["orders"]
-    work = folder / "again.duckdb"
-    shutil.copy(folder / "ours_orders.parquet.duckdb", work)
-    engine = DuckDBEngine(work, threads=2)
-    engine.raw(
-        f"CREATE TEMP TABLE stage AS SELECT *, 0 AS _rule FROM read_parquet('{folder}/again.parquet')"
-    )
+    engine = DuckDBEngine(folder / "ours_orders.parquet.duckdb", threads=2)
+    engine.raw(f"CREATE TEMP TABLE stage AS SELECT *, 0 AS _rule FROM read_parquet('{folder}/again.parquet')")
     batch = Batch(engine, table, "temp.main.stage", True)
-    if not by_range:
-        batch.key_range = lambda: KeyRange("TRUE", {})  # type: ignore[method-assign]
-    outcome = Outcome()
     start = cpu()
-    batch.meet_stored(outcome)
+    if by_range:
+        within = batch.key_range()
+        assert within is not None
+        found = engine.raw(
+            f"SELECT COUNT(*) FROM temp.main.stage AS s JOIN (SELECT * FROM shop.orders AS t WHERE {within.where}) AS t"
+            " ON s.order_id = t.order_id",
+            within.params,
+        ).fetchall()
+    else:
+        found = engine.raw(
+            "SELECT COUNT(*) FROM temp.main.stage AS s WHERE EXISTS"
+            " (SELECT 1 FROM shop.orders AS t WHERE s.order_id = t.order_id)"
+        ).fetchall()
     spent = cpu() - start
     engine.close()
-    return spent, [outcome.duplicate, outcome.updated]
+    return spent, list(found[0])
 
 
 def run(case: str, folder: Path) -> tuple[float, list[object]]:
@@ -271,10 +276,10 @@ def main() -> None:
             label, left, right, bar = case()
             print(f"| {label} | {left:.2f} | {right:.2f} | {left / right:.2f} | {bar} |", flush=True)
         label, left, right, _ = compare(
-            f"dedup of {BATCH:,} rows against {options.rows:,}: whole table / key range", "whole", "range", "", folder,
-            options.rounds,
+            f"stored keys of {BATCH:,} rows among {options.rows:,}: EXISTS on the table / join in the key range",
+            "whole", "range", "", folder, options.rounds,
         )  # fmt: skip
-        print(f"| {label} | {right:.3f} | {left:.3f} | {left / right:.1f}x faster | at least 2x |")
+        print(f"| {label} | {right:.3f} | {left:.3f} | {left / right:.1f}x faster | at least 2x faster |")
         if options.kills:
             print("\n" + kills(folder, options.kills))
     finally:

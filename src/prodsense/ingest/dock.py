@@ -45,7 +45,7 @@ class Dock:
 
     @staticmethod
     def _create(engine: Engine, table: Table) -> None:
-        from prodsense.ingest.load import create
+        from prodsense.ingest.target import create
 
         create(engine, table)
 

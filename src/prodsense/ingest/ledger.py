@@ -85,7 +85,9 @@ def next_seq(engine: Engine, last: int | None = None) -> int:
 
 def set_counter(engine: Engine, value: int) -> None:
     """Take `value` as the last number given out."""
-    engine.replace(COUNTER, "SELECT CAST(:value AS BIGINT) AS value", {"value": value})
+    import pyarrow as pa
+
+    engine.overwrite(COUNTER, pa.table({"value": pa.array([value], pa.int64())}))
 
 
 def touch(
@@ -127,6 +129,20 @@ def touched_since(engine: Engine, relation: str, seq: int) -> set[str | None]:
         {"relation": relation, "seq": seq},
     )
     return set(rows["partition"].to_pylist())
+
+
+def record_load(
+    engine: Engine, load_id: int, relation: str, source: str, *, read: int = 0, accepted: int = 0, updated: int = 0,
+    duplicate: int = 0, quarantined: int = 0, released: int = 0,
+) -> None:
+    """Write one line of the load book."""
+    counts = {
+        "read": read, "accepted": accepted, "updated": updated, "duplicate": duplicate, "quarantined": quarantined,
+        "released": released,
+    }  # fmt: skip
+    values = {"load_id": load_id, "relation": relation, "source": source, "at": now(), **counts}
+    picked = ", ".join(f":{name} AS {name}" for name in values)
+    engine.insert(LOADS, f"SELECT {picked}", values)
 
 
 def loaded_hashes(engine: Engine, relation: str) -> dict[str, int]:

@@ -17,10 +17,12 @@ from prodsense.engines.duckdb_scan import literal
 from prodsense.errors import ContractError, EngineError, SqlError, UsageError
 from prodsense.ingest import ledger
 from prodsense.ingest.discover import find_table, order, sha256
-from prodsense.ingest.load import Staged, duckdb_only, load_staged, stage
+from prodsense.ingest.load import load_staged
 from prodsense.ingest.quarantine import merge_loads
 from prodsense.ingest.readers import Reader
 from prodsense.ingest.report import LoadReport, Quiet, TableLoad
+from prodsense.ingest.stage import Staged, stage
+from prodsense.ingest.target import duckdb_only
 
 if TYPE_CHECKING:
     from prodsense.contracts.tables import Column, Table

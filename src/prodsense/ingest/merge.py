@@ -235,14 +235,14 @@ class Batch:
         live = self.live("s.rowid AS id, *")
         self.engine.raw(
             f"CREATE TEMP TABLE {met} AS SELECT s.id, t.rowid AS old, {same} AS same,"
-            f" CAST({partition} AS VARCHAR) AS partition FROM ({live}) AS s"
+            f" {partition} AS partition FROM ({live}) AS s"
             f" JOIN (SELECT t.rowid, t.* FROM {self.relation} AS t WHERE {within.where}) AS t ON {match}",
             within.params,
         )
         stays = "same" if replace else "TRUE"
         outcome.duplicate += self._note(f"SELECT id FROM {met} WHERE {stays}", DUPLICATE)
         if replace:
-            rows = self.engine.raw(f"SELECT DISTINCT partition FROM {met} WHERE NOT same").fetchall()
+            rows = self.engine.raw(f"SELECT DISTINCT CAST(partition AS VARCHAR) FROM {met} WHERE NOT same").fetchall()
             outcome.partitions |= {row[0] for row in rows}
             outcome.updated = int(self._scalar(
                 f"DELETE FROM {self.relation} WHERE rowid IN (SELECT old FROM {met} WHERE NOT same)"
@@ -286,3 +286,15 @@ class Batch:
         ))  # fmt: skip
         if outcome.accepted and not self.table.partition:
             outcome.partitions.add(None)
+
+
+def route(batch: Batch, outcome: Outcome, replace: bool = True) -> None:
+    """Take the sound rows of a stage to the table."""
+    batch.references(outcome)
+    if batch.table.key and not batch.rises():
+        outcome.duplicate += batch.drop_repeats()
+    if batch.overlaps():
+        batch.meet_stored(outcome, replace)
+    if len(batch.table.uniques) > (0 if batch.table.primary_key else 1) and batch.unique_clashes():
+        batch.refuse_clashes()
+    batch.insert(outcome)

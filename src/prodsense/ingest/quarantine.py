@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 from prodsense.engines.duckdb_scan import literal, name
 from prodsense.errors import EngineError
 from prodsense.ingest import ledger
-from prodsense.ingest.merge import Batch, Outcome
+from prodsense.ingest.discover import File, find_table, order
+from prodsense.ingest.merge import Batch, Outcome, route
+from prodsense.ingest.readers import Group
 from prodsense.ingest.report import LoadReport, TableLoad, reason_key
 from prodsense.ingest.rules import EMPTY, REFERENCE, UNIQUE
+from prodsense.ingest.stage import Staged, materialise
+from prodsense.ingest.target import create, duckdb_only
 
 if TYPE_CHECKING:
     from prodsense.contracts.tables import Table
     from prodsense.engines.base import Engine
     from prodsense.engines.duckdb import DuckDBEngine
-    from prodsense.ingest.load import Staged
-    from prodsense.ingest.readers import Group, Original
+    from prodsense.ingest.readers import Original
 
 #: Rows whose original text is fetched in one go.
 _CHUNK = 200_000
@@ -174,9 +177,6 @@ def retry_quarantine(
     Rows that could not be taken apart stay. A row whose key was stored since is released as superseded:
     the newer row stays. `table` limits it to one table.
     """
-    from prodsense.ingest.discover import find_table, order
-    from prodsense.ingest.load import create, duckdb_only
-
     duck = duckdb_only(engine)
     chosen = [find_table(tables, table).relation] if table else list(tables)
     loads: list[TableLoad] = []
@@ -194,10 +194,6 @@ def retry_quarantine(
 
 def _retry(engine: DuckDBEngine, table: Table, which: str, load_id: int, stack: ExitStack) -> TableLoad | None:
     """Send quarantined rows of `table` through the contract again; None when there are none."""
-    from prodsense.ingest.discover import File
-    from prodsense.ingest.load import Staged, create, materialise, record, route
-    from prodsense.ingest.readers import Group
-
     held = (
         f"SELECT id AS _row, COALESCE(cells, original) AS row FROM {ledger.QUARANTINE} WHERE relation ="
         f" {literal(table.relation)} AND released IS NULL AND {which}"
@@ -239,7 +235,7 @@ def _retry(engine: DuckDBEngine, table: Table, which: str, load_id: int, stack: 
         )
     _settle(engine, staged, refused, load_id)
     if released:
-        record(engine, load_id, table.relation, SOURCE, 0, Outcome(), 0, released)
+        ledger.record_load(engine, load_id, table.relation, SOURCE, released=released)
     if outcome.partitions:
         ledger.touch(engine, table.relation, sorted(outcome.partitions, key=lambda p: p or ""), load_id)
     return TableLoad(
