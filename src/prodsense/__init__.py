@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from prodsense.errors import ContractError, ProdsenseError, SqlError, UsageError
-from prodsense.warehouse import Warehouse, catalog, open  # noqa: A004
+from prodsense.warehouse import Warehouse, catalog, open
 
 __version__ = "0.1.0"
 

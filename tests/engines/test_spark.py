@@ -29,7 +29,7 @@ def test_reading_needs_a_lake(tmp_path: Path) -> None:
 
 def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / lakes.MANIFEST).write_text("{")
-    with pytest.raises(EngineError, match="manifest.json cannot be read"):
+    with pytest.raises(EngineError, match=r"manifest\.json cannot be read"):
         Lake(tmp_path)
 
 

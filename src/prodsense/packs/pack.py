@@ -196,7 +196,8 @@ class Pack:
         for analysis in self.analyses.values():
             yield entry(analysis.kind, analysis.name, analysis.says, params=_params(analysis))
         for experiment in self.experiments.values():
-            yield entry("experiment", experiment.name, experiment.says, unit=experiment.unit, arms=list(experiment.arms))
+            arms = list(experiment.arms)
+            yield entry("experiment", experiment.name, experiment.says, unit=experiment.unit, arms=arms)
         for kind, named in (("pipeline", self.pipelines), ("chart", self.charts), ("dashboard", self.dashboards)):
             for item in named.values():
                 yield entry(kind, item.name, item.says)
