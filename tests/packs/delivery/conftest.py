@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,17 +27,27 @@ def load_city(warehouse: Warehouse, folder: Path = TINY) -> None:
 
 
 @pytest.fixture(scope="session")
-def city() -> Iterator[Warehouse]:
-    """The tiny city, read only by convention: tests that change data take `own_city`."""
-    with prodsense.warehouse.open(":memory:") as warehouse:
+def built_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse file with the tiny city in it: loading once is slow enough."""
+    path = tmp_path_factory.mktemp("city") / "city.duckdb"
+    with prodsense.warehouse.open(path) as warehouse:
         load_city(warehouse)
+    return path
+
+
+@pytest.fixture(scope="session")
+def city(built_city: Path) -> Iterator[Warehouse]:
+    """The tiny city, for reading."""
+    with prodsense.warehouse.open(built_city, read_only=True) as warehouse:
         yield warehouse
 
 
 @pytest.fixture
-def own_city() -> Iterator[Warehouse]:
-    with prodsense.warehouse.open(":memory:") as warehouse:
-        load_city(warehouse)
+def own_city(built_city: Path, tmp_path: Path) -> Iterator[Warehouse]:
+    """A copy of the tiny city that a test may change."""
+    path = tmp_path / "city.duckdb"
+    shutil.copy(built_city, path)
+    with prodsense.warehouse.open(path) as warehouse:
         yield warehouse
 
 
