@@ -18,9 +18,9 @@ def spark_session() -> Iterator[Any]:
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java (17 or newer) on the PATH")
     pytest.importorskip("pyspark", reason="Spark needs the extra: pip install 'prodsense[spark]'")
-    from prodsense.engines.spark import start_session
+    from prodsense.engines.spark import TINY, start_session
 
-    session = start_session({"master": "local[2]", "spark.sql.shuffle.partitions": "1"})
+    session = start_session({"master": "local[2]", **TINY})
     yield session
     session.stop()
 

@@ -65,6 +65,38 @@ def test_replace_may_read_the_table_itself(sales: Any) -> None:
     assert rows(sales) == [(12, FIRST, None), (13, SECOND, "c")]
 
 
+def test_overwrite_puts_arrow_rows_in_place_of_all(sales: Any) -> None:
+    sales.overwrite("shop.sales", pa.table({"day": [SECOND], "id": [8]}))
+    assert rows(sales) == [(8, SECOND, None)]
+    assert sales.columns("shop.sales") == COLUMNS
+    sales.overwrite("shop.sales", pa.table({"id": pa.array([], pa.int64())}))
+    assert rows(sales) == []
+
+
+def test_partition_rows_agree_with_the_table_where_the_engine_keeps_them(sales: Any) -> None:
+    sales.insert("shop.sales", "SELECT 4 AS id")
+    held = sales.partition_rows("shop.sales")
+    assert held in (None, {"2024-01-01": 2, "2024-01-02": 1, None: 1})
+    assert (held is None) == (sales.name == "duckdb")
+    assert sales.partition_rows("shop.nothing") is None
+
+
+def test_the_projects_own_records_are_queried_like_any_table(engine: Any) -> None:
+    engine.create_table("prodsense.notes", {"seq": "BIGINT", "at": "TIMESTAMP", "text": "VARCHAR"})
+    moment = datetime(2024, 1, 1, 12, 0, 0, 5)
+    for seq in range(40):  # more appends than a lake leaves apart
+        engine.append("prodsense.notes", pa.table({"seq": [seq], "at": [moment]}))
+    counted = "WITH own AS (SELECT seq, at FROM prodsense.notes WHERE at = :at AND text IS NULL)"
+    row = engine.query(f"{counted} SELECT COUNT(*) AS n, MAX(at) AS at FROM own", {"at": moment}).to_pylist()
+    assert row == [{"n": 40, "at": moment}]
+    with engine.temporary(pa.table({"seq": [3, 5]})) as wanted:
+        joined = engine.query(f"SELECT n.seq FROM prodsense.notes AS n JOIN {wanted} AS w ON n.seq = w.seq ORDER BY 1")
+    assert joined["seq"].to_pylist() == [3, 5]
+    assert engine.delete("prodsense.notes", "seq >= 2") == 38
+    engine.execute("DROP TABLE prodsense.notes")
+    assert engine.columns("prodsense.notes") is None
+
+
 def test_merge_puts_new_rows_in_place_of_old_ones_even_on_another_day(sales: Any) -> None:
     with sales.temporary(pa.table({"id": [2, 5], "day": [SECOND, SECOND], "name": ["moved", "new"]})) as new:
         sales.merge("shop.sales", f"SELECT * FROM {new}", ["id"])

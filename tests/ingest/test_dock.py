@@ -98,7 +98,7 @@ def test_a_failed_handing_over_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -
     engine = Elsewhere()
     ingest(engine, TABLES, pa.table({"shop_id": [1], "name": ["a"]}), "shop.shops")
     before = contents(engine)
-    monkeypatch.setattr(engine, "replace", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(engine, "overwrite", lambda *args, **kwargs: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         ingest(engine, TABLES, pa.table({"shop_id": [2], "name": ["b"]}), "shop.shops")
     assert contents(engine) == before

@@ -93,7 +93,8 @@ class Computer:
         if partition and partition not in self.catalog.columns(node.name):
             raise SqlError(f"{node.model.path or node.name}: its partition {partition} is no column of its SELECT")
         if partition:
-            nulls = count(self.engine, node.name, f"{comma([partition])} IS NULL")
+            held = self.engine.partition_rows(node.name)
+            nulls = count(self.engine, node.name, f"{comma([partition])} IS NULL") if held is None else held.get(None)
             if nulls:
                 raise _no_partition(node, nulls)
         narrowable, note = self._spread_holds(node)
@@ -123,7 +124,7 @@ class Computer:
         if plan.create:
             rows = self.engine.replace(name, f"{everything} ORDER BY {comma([partition])}", partition=partition)
             self.catalog.changed(name, "table")
-            self.engine.execute(f"DROP TABLE {STAGE}")
+            self.engine.drop(STAGE)
             return Computed(
                 "incremental", plan.reason, rows, rows, plan.partitions, plan.partitions, pending=plan.pending
             )
@@ -134,7 +135,7 @@ class Computer:
                 select = exp.select("*").from_(exp.to_table(STAGE)).where(condition(column, staged.changed, plan.kind))
             values = [value_of(p, plan.kind) for p in staged.changed]
             rows = self.engine.replace_partitions(name, select, partition, values)
-        self.engine.execute(f"DROP TABLE {STAGE}")
+        self.engine.drop(STAGE)
         newest = staged.newest
         late = tuple(
             p for p in plan.touched
@@ -186,7 +187,7 @@ class Computer:
         if None in new:
             raise _no_partition(node, new[None][0])
         if outside := sorted(str(day) for day in new.keys() - set(plan.partitions)):
-            self.engine.execute(f"DROP TABLE {STAGE}")
+            self.engine.drop(STAGE)
             raise SpreadError(
                 f"a row of {', '.join(sorted(plan.windows))} falls on partition {outside[0]}, further than the spread"
                 f" of {node.model.spread_days} days; state a larger `spread` in {node.model.path or node.name}"
@@ -196,7 +197,13 @@ class Computer:
         return _Staged(changed, newest, gained, new.keys() <= set(changed))
 
     def _spread_holds(self, node: Node) -> tuple[bool, str]:
-        """Compute the largest partitions each apart and compare: does one day give the same rows as all days?"""
+        """Compute the largest partitions each apart and compare: does one day give the same rows as all days?
+
+        It is the SELECT that is on trial, not the data or the engine, so an engine with dear statements leaves
+        this to the one that the pack is tested on.
+        """
+        if self.engine.dear_statements:
+            return True, ""
         states = {**self.states, node.name: State(node.name)}
         planner = Planner(self.engine, self.graph, self.catalog, states, node.name, "")
         if not node.model.partition or not planner.spreads:

@@ -176,6 +176,9 @@ class Planner:
         return found
 
     def _values(self, relation: str) -> set[str]:
+        held = self.engine.partition_rows(relation)
+        if held is not None:
+            return {value for value in held if value is not None}
         column = '"' + self.graph.partition_of(relation).replace('"', '""') + '"'
         rows = self.engine.query(f"SELECT DISTINCT CAST({column} AS VARCHAR) AS value FROM {relation}")
         return {value for value in rows.column("value").to_pylist() if value is not None}

@@ -74,10 +74,12 @@ def write_state(engine: Engine, state: State) -> None:
         "pending": json.dumps(list(state.pending)), "narrowable": state.narrowable,
         "partition_type": state.partition_type,
     }
-    select = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in _COLUMNS.items())
+    import pyarrow as pa
+
     with engine.transaction():
-        forget_states(engine, [state.model])
-        engine.insert(BUILDS, f"SELECT {select}", values)
+        others = engine.query(f"SELECT {', '.join(_COLUMNS)} FROM {BUILDS} WHERE model <> :model", values)
+        own = pa.Table.from_pylist([values], schema=others.schema)
+        engine.overwrite(BUILDS, pa.concat_tables([others, own]))
 
 
 class Ledger:

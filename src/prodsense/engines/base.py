@@ -29,6 +29,8 @@ class Engine(Protocol):
     dialect: str
     location: str
     read_only: bool
+    #: A statement costs a large part of a second whatever its rows: checks that ask many are left out.
+    dear_statements: bool
 
     def query(self, sql: Sql, params: Params | None = None) -> pa.Table:
         """Run a SELECT and return its rows. Parameters not used by `sql` are ignored."""
@@ -72,6 +74,14 @@ class Engine(Protocol):
 
     def append(self, relation: str, rows: pa.Table) -> int:
         """Append Arrow rows, matched by column name; return their number. The cheap way for few rows."""
+        ...
+
+    def overwrite(self, relation: str, rows: pa.Table) -> None:
+        """Put Arrow rows, matched by column name, in place of all rows of a table; it keeps its columns."""
+        ...
+
+    def partition_rows(self, relation: str) -> dict[str | None, int] | None:
+        """Rows of each partition, by its value as text, where the engine keeps them apart and counted; else None."""
         ...
 
     def is_empty(self, relation: str) -> bool:

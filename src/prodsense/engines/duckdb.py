@@ -36,6 +36,7 @@ class DuckDBEngine:
 
     name = "duckdb"
     dialect = "duckdb"
+    dear_statements = False
 
     def __init__(self, location: str | Path = ":memory:", *, read_only: bool = False, threads: int | None = None):
         import duckdb
@@ -151,6 +152,14 @@ class DuckDBEngine:
     def append(self, relation: str, rows: pa.Table) -> int:
         with self.temporary(rows) as name:
             return self._count(f"INSERT INTO {quoted(relation)} BY NAME FROM {name}")
+
+    def overwrite(self, relation: str, rows: pa.Table) -> None:
+        with self.transaction():
+            self._run(f"DELETE FROM {quoted(relation)}")
+            self.append(relation, rows)
+
+    def partition_rows(self, relation: str) -> dict[str | None, int] | None:
+        return None
 
     def is_empty(self, relation: str) -> bool:
         return not self._run(f"FROM {quoted(relation)} LIMIT 1").fetchall()

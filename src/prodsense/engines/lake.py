@@ -136,20 +136,7 @@ def write_rows(
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    by_name = {name.lower(): name for name in rows.column_names}
-    unknown = set(by_name) - {name.lower() for name in columns}
-    if unknown:
-        raise EngineError(f"{version}: no column {', '.join(sorted(unknown))}")
-    arrays = []
-    for name, kind in columns.items():
-        stored = _arrow_type(kind)
-        try:
-            arrays.append(
-                rows[by_name[name.lower()]].cast(stored) if name.lower() in by_name else pa.nulls(rows.num_rows, stored)
-            )
-        except pa.ArrowException as error:
-            raise EngineError(f"{version}: {name} does not fit {kind}: {error}") from None
-    table = pa.table(dict(zip(columns, arrays, strict=True)))
+    table = conformed(rows, columns, version)
     if not table.num_rows:
         return [], 0
     split = ds.partitioning(pa.schema([table.schema.field(partition)]), flavor="hive") if partition else None
@@ -158,6 +145,37 @@ def write_rows(
         basename_template="part-{i}.parquet",
     )
     return written_parts(target, version, partition)
+
+
+def conformed(rows: pa.Table, columns: Mapping[str, str], origin: str) -> pa.Table:
+    """`rows` with just these columns (Spark's types), NULL where there are none.
+
+    Raises EngineError, naming `origin`, for a column that is not among them or values that do not fit.
+    """
+    import pyarrow as pa
+
+    by_name = {name.lower(): name for name in rows.column_names}
+    unknown = set(by_name) - {name.lower() for name in columns}
+    if unknown:
+        raise EngineError(f"{origin}: no column {', '.join(sorted(unknown))}")
+    arrays = []
+    for name, kind in columns.items():
+        stored = _arrow_type(kind)
+        try:
+            arrays.append(
+                rows[by_name[name.lower()]].cast(stored) if name.lower() in by_name else pa.nulls(rows.num_rows, stored)
+            )
+        except pa.ArrowException as error:
+            raise EngineError(f"{origin}: {name} does not fit {kind}: {error}") from None
+    return pa.table(dict(zip(columns, arrays, strict=True)))
+
+
+def without_zone(table: pa.Table) -> pa.Table:
+    """Times as the project's results carry them: UTC, microseconds, no zone."""
+    import pyarrow as pa
+
+    fields = [f.with_type(pa.timestamp("us")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def _arrow_type(kind: str) -> pa.DataType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import Params
 from prodsense.engines.dialect import expand_macros, parse, write
-from prodsense.engines.lake import Lake, write_rows, written_parts
+from prodsense.engines.lake import Lake, conformed, without_zone, write_rows, written_parts
+from prodsense.engines.records import Records, is_record
 from prodsense.errors import EngineError, SqlError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -43,6 +45,18 @@ SESSION = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "8",
     "spark.log.level": "ERROR",
+    # Errors carry the SQL's own position; Python's call sites cost time in every call.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+}
+#: For a few thousand rows (tests, demos) it is planning and compiling that takes the time: do less of it.
+TINY = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.default.parallelism": "2",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
 #: Settings of the SQL session that results depend on; set on a session of our own making only.
 SEMANTICS = {
@@ -61,6 +75,7 @@ class SparkEngine:
 
     name = "spark"
     dialect = "spark"
+    dear_statements = True
 
     def __init__(
         self,
@@ -81,6 +96,8 @@ class SparkEngine:
             )
         self.read_only = read_only
         self._lake = Lake(self.location.removeprefix("file://"), read_only=read_only)
+        self._records = Records(self._lake)
+        self._view_columns: dict[str, dict[str, str]] = {}
         self._depth = 0
         self._registered: dict[str, str] = {}
 
@@ -150,8 +167,11 @@ class SparkEngine:
             raise EngineError(lines[0] if lines else type(error).__name__) from error
 
     def query(self, sql: Sql, params: Params | None = None) -> pa.Table:
-        frame = self._frame(sql, params)
-        return _without_zone(self._run(frame.toArrow))
+        tree = parse(sql) if isinstance(sql, str) else sql
+        if self._records.only(tree):
+            return self._records.query(tree, params)
+        frame = self._frame(tree, params)
+        return without_zone(self._run(frame.toArrow))
 
     def execute(self, sql: Sql, params: Params | None = None) -> None:
         from sqlglot import exp
@@ -163,6 +183,9 @@ class SparkEngine:
         elif isinstance(tree, exp.Delete):
             where = tree.args.get("where")
             self.delete(f"{tree.this.db}.{tree.this.name}", where.this if where else exp.true(), params)
+        elif isinstance(tree, exp.Drop):
+            for table in tree.find_all(exp.Table):
+                self.drop(f"{table.db}.{table.name}")
         elif isinstance(tree, exp.Query):
             self._run(self._frame(tree, params).collect)
         else:
@@ -179,8 +202,10 @@ class SparkEngine:
         if relation in self._lake.manifest["tables"]:
             return {n: _from_spark(t) for n, t in self._lake.manifest["tables"][relation]["columns"].items()}
         if relation in self._lake.manifest["views"]:
-            frame = self._frame(self._lake.manifest["views"][relation])
-            return {f.name: _from_spark(f.dataType.simpleString()) for f in frame.schema.fields}
+            if relation not in self._view_columns:
+                fields = self._frame(self._lake.manifest["views"][relation]).schema.fields
+                self._view_columns[relation] = {f.name: _from_spark(f.dataType.simpleString()) for f in fields}
+            return self._view_columns[relation]
         return None
 
     def create_table(
@@ -194,7 +219,10 @@ class SparkEngine:
             table = self._lake.manifest["tables"].get(relation)
             wanted = {name: _to_spark(kind) for name, kind in columns.items()}
             if table is None:
-                self._lake.manifest["tables"][relation] = {"columns": wanted, "partition": partition, "parts": []}
+                table = {"columns": wanted, "partition": partition, "parts": []}
+                if is_record(relation, partition):
+                    table["record"] = True
+                self._lake.manifest["tables"][relation] = table
                 return
             added = {name: kind for name, kind in wanted.items() if name not in table["columns"]}
             if not added:
@@ -210,7 +238,12 @@ class SparkEngine:
             else:
                 # A folder without the column reads as NULL under the wider schema.
                 table["columns"] |= added
-            self._registered.pop(relation, None)
+            self._forget(relation)
+
+    def _forget(self, relation: str) -> None:
+        """Rows or columns of `relation` are about to be others."""
+        self._registered.pop(relation, None)
+        self._view_columns.clear()
 
     def create_view(self, relation: str, select: Sql) -> None:
         from sqlglot import exp
@@ -224,18 +257,19 @@ class SparkEngine:
         with self.transaction():
             self._frame(text)  # Unknown tables and columns are errors now, not at first use.
             self._lake.manifest["views"][relation] = text
+            self._forget(relation)
 
     def drop(self, relation: str) -> None:
         with self.transaction():
             self._lake.manifest["tables"].pop(relation, None)
             self._lake.manifest["views"].pop(relation, None)
-            self._registered.pop(relation, None)
+            self._forget(relation)
 
     # -- rows --------------------------------------------------------------------------------------
 
     def replace(self, relation: str, select: Sql, params: Params | None = None, partition: str = "") -> int:
         with self.transaction():
-            frame = self._frame(select, params)
+            frame = self._frame(_unordered(select), params)
             table: dict[str, Any] = {
                 "columns": {f.name: _stored(f.dataType.simpleString()) for f in frame.schema.fields},
                 "partition": partition or (self._lake.manifest["tables"].get(relation) or {}).get("partition", ""),
@@ -243,6 +277,7 @@ class SparkEngine:
             }
             # The rows may come from the table itself: its old folders stay until they are swept.
             self._lake.manifest["tables"][relation] = table
+            self._view_columns.clear()
             return self._store(relation, frame, keep=lambda part: False)
 
     def replace_partitions(
@@ -266,16 +301,40 @@ class SparkEngine:
             return self._store(relation, self._frame(select, params), keep=lambda part: True)
 
     def append(self, relation: str, rows: pa.Table) -> int:
+        import pyarrow as pa
+
         with self.transaction():
             table = self._table(relation)
             if not table["partition"] and len(table["parts"]) >= COMPACT_ABOVE:
-                with self.temporary(rows) as name:
-                    return self.insert(relation, f"SELECT * FROM {name}")
-            version = _version(relation)
-            parts, total = write_rows(self._lake.root / version, version, rows, table["columns"], table["partition"])
-            self._lake.manifest["tables"][relation] = {**table, "parts": table["parts"] + parts}
-            self._registered.pop(relation, None)
-            return total
+                if not self._records.holds(relation):
+                    with self.temporary(rows) as name:
+                        return self.insert(relation, f"SELECT * FROM {name}")
+                kept = conformed(self._records.read(relation), table["columns"], relation)
+                self.overwrite(relation, pa.concat_tables([kept, conformed(rows, table["columns"], relation)]))
+                return rows.num_rows
+            return self._write(relation, rows, table["parts"])
+
+    def overwrite(self, relation: str, rows: pa.Table) -> None:
+        with self.transaction():
+            self._write(relation, rows, [])
+
+    def _write(self, relation: str, rows: pa.Table, beside: list[dict[str, Any]]) -> int:
+        """Write Arrow rows from this process as new folders of a table; count them."""
+        table = self._table(relation)
+        version = _version(relation)
+        parts, total = write_rows(self._lake.root / version, version, rows, table["columns"], table["partition"])
+        self._lake.manifest["tables"][relation] = {**table, "parts": beside + parts}
+        self._registered.pop(relation, None)
+        return total
+
+    def partition_rows(self, relation: str) -> dict[str | None, int] | None:
+        table = self._lake.manifest["tables"].get(relation)
+        if table is None or not table["partition"]:
+            return None
+        found: dict[str | None, int] = {}
+        for part in table["parts"]:
+            found[part["value"]] = found.get(part["value"], 0) + part["rows"]
+        return {value: rows for value, rows in found.items() if rows}
 
     def is_empty(self, relation: str) -> bool:
         return not self._table(relation)["parts"]
@@ -337,19 +396,18 @@ class SparkEngine:
 
     @contextmanager
     def temporary(self, data: Any) -> Iterator[str]:
-        import pyarrow as pa
         import pyarrow.parquet as pq
+        from pyspark.sql.pandas.types import from_arrow_schema
 
-        table = _arrow(data)
+        rows = _readable(_arrow(data))
         name = f"arrow_{next(_counter)}"
         folder = self._lake.root / "data" / "temporary" / "arrow" / uuid.uuid4().hex
         folder.mkdir(parents=True)
-        zoned = table.cast(pa.schema([
-            field.with_type(pa.timestamp("us", tz="UTC"))
-            if pa.types.is_timestamp(field.type) else _plain(field) for field in table.schema
-        ]))
-        pq.write_table(zoned, folder / "rows.parquet")
-        self._run(lambda: self._spark.read.parquet(str(folder)).createOrReplaceTempView(name))
+        pq.write_table(rows, folder / "rows.parquet")
+        self._run(lambda: (
+            # With its schema given, Spark need not run a job to find it.
+            self._spark.read.schema(from_arrow_schema(rows.schema)).parquet(str(folder)).createOrReplaceTempView(name)
+        ))
         try:
             yield name
         finally:
@@ -375,6 +433,7 @@ class SparkEngine:
             self._lake.publish()
 
     def close(self) -> None:
+        self._records.close()
         self._lake.close()
         if self._owns_session:
             self._spark.stop()
@@ -460,6 +519,8 @@ def start_session(options: Mapping[str, str]) -> Any:
         from pyspark.sql import SparkSession
     except ImportError:
         raise UnsupportedError("Spark needs the extra: pip install 'prodsense[spark]'") from None
+    # PySpark writes each error as JSON to stderr before it raises it; the raised one is enough.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     remote = options.get("remote")
     builder = SparkSession.builder.appName("prodsense")
     if remote:
@@ -480,6 +541,15 @@ def _own_settings(session: Any) -> Any:
     for key, value in SEMANTICS.items():
         own.conf.set(key, value)
     return own
+
+
+def _unordered(select: Sql) -> exp.Expression:
+    """A SELECT without the ORDER BY at its end: folders keep no order, and a sort of all rows is dear."""
+    tree = parse(select) if isinstance(select, str) else select
+    if tree.args.get("order") and not tree.args.get("limit") and not tree.args.get("offset"):
+        tree = tree.copy()
+        tree.set("order", None)
+    return tree
 
 
 def _to_spark(kind: str) -> str:
@@ -527,19 +597,17 @@ def _arrow(data: Any) -> pa.Table:
     return pa.Table.from_pandas(data, preserve_index=False)
 
 
-def _plain(field: pa.Field) -> pa.Field:
-    """Types that Spark does not read from Parquet, in the nearest it does."""
+def _readable(table: pa.Table) -> pa.Table:
+    """The rows in types that Spark reads from Parquet: times with UTC meaning, whole numbers signed."""
     import pyarrow as pa
 
-    if pa.types.is_unsigned_integer(field.type):
-        return field.with_type(pa.int64())
-    if pa.types.is_null(field.type):
-        return field.with_type(pa.string())
-    return field
+    def readable(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_dictionary(kind):
+            return readable(kind.value_type)
+        if pa.types.is_timestamp(kind):
+            return pa.timestamp("us", tz="UTC")
+        if pa.types.is_unsigned_integer(kind):
+            return pa.int64()
+        return pa.string() if pa.types.is_null(kind) or pa.types.is_large_string(kind) else kind
 
-
-def _without_zone(table: pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    fields = [f.with_type(pa.timestamp("us")) if pa.types.is_timestamp(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))
+    return table.cast(pa.schema([field.with_type(readable(field.type)) for field in table.schema]))
