@@ -326,6 +326,15 @@ def test_a_table_may_become_a_view_and_back(shop):
     assert shop.engine.relations()["shop.m"] == "table"
 
 
+def test_a_view_follows_the_types_of_what_it_reads(shop):
+    view = "-- kind: view\nSELECT x FROM base"
+    use(shop, base="SELECT order_id AS x FROM orders WHERE order_id = 1", seen=view)
+    run(shop)
+    use(shop, base="SELECT 'text' AS x FROM orders WHERE order_id = 1", seen=view)
+    assert run(shop).ok
+    assert shop.content("seen") == [("text",)]
+
+
 def test_names_of_ctes_and_aliases_do_not_hide_tables(shop):
     use(
         shop,

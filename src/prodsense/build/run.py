@@ -228,10 +228,10 @@ class _Run:
 
     def _view(self, node: Node, state: State, definition: str) -> tuple[Computed, State]:
         assert node.tree is not None
+        if state.sql_hash == definition and state.status == "built" and self.catalog.kind(node.name) == "view":
+            return Computed("view", "", 0), state
         self.engine.create_view(node.name, node.tree)
         self.catalog.changed(node.name, "view")
-        if state.sql_hash == definition and state.status == "built":
-            return Computed("view", "", 0), state
         after = State(node.name, definition, built_at=now(), status="built")
         write_state(self.engine, after)
         return Computed("view", "", 0), after
@@ -273,7 +273,8 @@ def oldest_seq(graph: Graph, states: Mapping[str, State]) -> int:
 def definition_of(catalog: Catalog, graph: Graph, name: str) -> str:
     """Hash of all that decides the rows of `name` besides the data."""
     definition = graph.definition(name)
-    if not graph.has_star(name):
+    # An engine binds a view to the columns that it reads: it is made anew when they change.
+    if not graph.nodes[name].is_view and not graph.has_star(name):
         return definition
     columns = [
         [(c.name, c.type) for c in graph.tables[read].columns.values()] if read in graph.tables
