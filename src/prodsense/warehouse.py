@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,8 +161,8 @@ class Warehouse:
                 refused.append(error.message)
         return reports, refused
 
-    def _contracts(self, table: str | None, pack: str | None) -> dict[str, Table]:
-        return {t.relation: t for p in self._packs_for(table, pack) for t in p.tables.values()}
+    def _contracts(self, table: str | None, pack: str | None) -> Mapping[str, Table]:
+        return _Contracts(self._packs_for(table, pack))
 
     def _packs_for(self, table: str | None, pack: str | None) -> list[Pack]:
         from prodsense.packs import load_pack, pack_names
@@ -175,12 +175,11 @@ class Warehouse:
 
     # -- build -------------------------------------------------------------------------------------
 
-    def definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], dict[str, Table]]:
+    def definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], Mapping[str, Table]]:
         """Models and tables of some packs by full name, as `prodsense.build` takes them."""
         loaded = [self.pack(name) for name in packs]
         models = {f"{p.name}.{m.name}": m for p in loaded for m in p.models.values()}
-        tables = {t.relation: t for p in loaded for t in p.tables.values()}
-        return models, tables
+        return models, _Contracts(loaded)
 
     def build(
         self,
@@ -444,6 +443,27 @@ def catalog(pack: str | None = None, kind: str | None = None, search: str | None
         words = search.lower().split()
         entries = [e for e in entries if all(w in f"{e['name']} {e['says']}".lower() for w in words)]
     return entries
+
+
+class _Contracts(Mapping[str, "Table"]):
+    """The tables of packs by relation; a table is parsed when it is first asked for."""
+
+    def __init__(self, packs: Iterable[Pack]):
+        self._packs = {pack.name: pack for pack in packs}
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{pack.name}.{name}" for pack in self._packs.values() for name in pack.tables)
+
+    def __len__(self) -> int:
+        return sum(len(pack.tables) for pack in self._packs.values())
+
+    def __contains__(self, relation: object) -> bool:
+        pack, _, name = str(relation).partition(".")
+        return pack in self._packs and name in self._packs[pack].tables
+
+    def __getitem__(self, relation: str) -> Table:
+        pack, _, name = relation.partition(".")
+        return self._packs[pack].tables[name]
 
 
 def _names(names: Names) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ unit in square brackets (``-- Goods total before fees. [cents]``).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from prodsense.errors import ContractError
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _DIRECTIVE = re.compile(r"^\s*(partition|time|key)\s*:\s*(.+?)\s*$")
 #: SQLGlot's word for a type (a pattern) → the engine's.
 _SPELLINGS = {r"TEXT(\(\d+\))?": "VARCHAR", "INT": "INTEGER", "INT128": "HUGEINT", "REAL": "FLOAT"}
+#: A statement with the comment lines above it, at the start of a line or behind a semicolon.
+_STATEMENT = re.compile(
+    r"(?im)(?:^|(?<=;))(?:[ \t]*(?:--[^\n]*)?\n)*[ \t]*"
+    r"(?P<verb>create\s+table\s+(?:if\s+not\s+exists\s+)?\"?(?P<table>\w+)|"
+    r"create\s+\w+|insert|alter|drop|update|delete|select|with)\b"
+)
 _UNIT = re.compile(r"\s*\[([^\]]+)\]\s*$")
 
 
@@ -107,38 +113,99 @@ def read_schema(text: str, pack: str, path: str = "schema.sql") -> dict[str, Tab
 
     Raises ContractError that names the file and table for what a contract cannot hold.
     """
+    return dict(Schema(text, pack, path))
+
+
+class Schema(Mapping[str, Table]):
+    """The tables of a schema by name, in file order; each is parsed when it is first asked for.
+
+    To list names costs no parsing. Raises ContractError as `read_schema`, for a table when it is read.
+    """
+
+    def __init__(self, text: str, pack: str, path: str = "schema.sql"):
+        self._text, self._pack, self._path = text, pack, path
+        self._statements = _statements(text, path)
+        self._read: dict[str, Table] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._statements)
+
+    def __len__(self) -> int:
+        return len(self._statements)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._statements
+
+    def __getitem__(self, name: str) -> Table:
+        table = self._declared(name)
+        return replace(table, references=tuple(self._resolved(table, reference) for reference in table.references))
+
+    def _declared(self, name: str) -> Table:
+        """The table with its references as they are written, which may leave out the columns of the parent."""
+        if name not in self._read:
+            statement, line = self._statements[name]
+            self._read[name] = _table(_create(statement, line, self._path), self._pack, self._path, line)
+        return self._read[name]
+
+    def _resolved(self, table: Table, reference: Reference) -> Reference:
+        schema, name = reference.table.split(".")
+        where = f"{self._path}:{table.line}: {table.name} references {name}"
+        if schema != self._pack:
+            return replace(reference, target=reference.target or reference.columns)
+        if name not in self._statements:
+            raise ContractError(f"{where}, which is no table here")
+        target = self._declared(name)
+        columns = reference.target or target.primary_key
+        if columns != target.primary_key and columns not in target.uniques:
+            raise ContractError(f"{where}({', '.join(columns)}), which is not a key")
+        return replace(reference, target=columns)
+
+
+def _statements(text: str, path: str) -> dict[str, tuple[str, int]]:
+    """Table → (its CREATE statement with the comment above it, the statement's line), by text alone."""
+    found: dict[str, tuple[str, int]] = {}
+    starts: list[tuple[str, int, int]] = []
+    for match in _STATEMENT.finditer(text):
+        line = text.count("\n", 0, match.start("verb")) + 1
+        if not match["table"]:
+            raise ContractError(f"{path}:{line}: only CREATE TABLE belongs in a schema, not {match['verb'].upper()}")
+        starts.append((match["table"].lower(), match.start(), line))
+    for index, (name, start, line) in enumerate(starts):
+        if name in found:
+            raise ContractError(f"{path}:{line}: table {name} is declared twice")
+        end = starts[index + 1][1] if index + 1 < len(starts) else len(text)
+        # Blank lines in place of what stands before keep the parser's line numbers true.
+        found[name] = ("\n" * text.count("\n", 0, start) + text[start:end], line)
+    return found
+
+
+def _create(statement: str, line: int, path: str) -> exp.Create:
     from sqlglot import exp, parse
-    from sqlglot.errors import ParseError
+    from sqlglot.errors import ParseError, TokenError
 
     from prodsense.engines.source import Contract
 
     try:
-        statements = [s for s in parse(text, read=Contract) if s is not None]
+        parsed = [s for s in parse(statement, read=Contract) if s is not None]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
-        where = f"{path}:{first.get('line', '?')}"
+        where = f"{path}:{first.get('line', line)}"
         raise ContractError(f"{where}: {first.get('description', error)} near {first.get('highlight')!r}") from None
-    tables: dict[str, Table] = {}
-    for statement in statements:
-        if not isinstance(statement, exp.Create) or statement.kind != "TABLE":
-            raise ContractError(f"{path}: only CREATE TABLE belongs in a schema, not {statement.key.upper()}")
-        table = _table(statement, pack, path, text)
-        if table.name in tables:
-            raise ContractError(f"{path}:{table.line}: table {table.name} is declared twice")
-        tables[table.name] = table
-    _check_references(tables, pack, path)
-    return tables
+    except TokenError as error:
+        raise ContractError(f"{path}:{line}: {error}") from None
+    if len(parsed) != 1 or not isinstance(parsed[0], exp.Create) or parsed[0].kind != "TABLE":
+        kind = next((s.key.upper() for s in parsed if not isinstance(s, exp.Create)), "several statements")
+        raise ContractError(f"{path}:{line}: only CREATE TABLE belongs in a schema, not {kind}")
+    return parsed[0]
 
 
-def _table(create: exp.Create, pack: str, path: str, text: str) -> Table:
+def _table(create: exp.Create, pack: str, path: str, line: int) -> Table:
     from sqlglot import exp
 
     schema = create.this
     if not isinstance(schema, exp.Schema):
         raise ContractError(f"{path}: CREATE TABLE {schema.sql()} has no column list")
     name = schema.this.name.lower()
-    found = re.search(rf"(?im)\bcreate\s+table\s+{re.escape(name)}\b", text)
-    line = text.count("\n", 0, found.start()) + 1 if found else 0
     directives, says = _header(create)
     columns: dict[str, Column] = {}
     primary: tuple[str, ...] = ()
@@ -169,7 +236,7 @@ def _table(create: exp.Create, pack: str, path: str, text: str) -> Table:
             raise ContractError(f"{path}:{line}: {name}: cannot read {part.sql('duckdb')!r} in a contract")
     for key_column in primary:
         if key_column in columns:
-            columns[key_column] = _replace_nullable(columns[key_column])
+            columns[key_column] = replace(columns[key_column], nullable=False)
     table = Table(
         name, pack, says, columns, primary, tuple(uniques), tuple(references), tuple(checks),
         directives.get("partition", ""), directives.get("time", "") or directives.get("partition", ""), path, line,
@@ -182,12 +249,6 @@ def _table(create: exp.Create, pack: str, path: str, text: str) -> Table:
             if column_name not in columns:
                 raise ContractError(f"{path}:{line}: {name}: {what} names {column_name}, which is no column of it")
     return table
-
-
-def _replace_nullable(column: Column) -> Column:
-    from dataclasses import replace
-
-    return replace(column, nullable=False)
 
 
 def _header(create: exp.Create) -> tuple[dict[str, str], str]:
@@ -269,22 +330,3 @@ def _reference(node: exp.Expression, columns: tuple[str, ...], pack: str) -> Ref
         table, target_columns = target, ()
     schema = table.db or pack
     return Reference(columns, f"{schema}.{table.name.lower()}", target_columns)
-
-
-def _check_references(tables: dict[str, Table], pack: str, path: str) -> None:
-    from dataclasses import replace
-
-    for name, table in list(tables.items()):
-        fixed = []
-        for reference in table.references:
-            schema, target_name = reference.table.split(".")
-            target = tables.get(target_name)
-            if schema == pack and target is None:
-                raise ContractError(f"{path}:{table.line}: {name} references {target_name}, which is no table here")
-            columns = reference.target or (target.primary_key if target else reference.columns)
-            if target and columns != target.primary_key and columns not in target.uniques:
-                raise ContractError(
-                    f"{path}:{table.line}: {name} references {target_name}({', '.join(columns)}), which is not a key"
-                )
-            fixed.append(Reference(reference.columns, reference.table, columns))
-        tables[name] = replace(table, references=tuple(fixed))

@@ -132,8 +132,8 @@ class Rows:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.arrow.column_names)
         for row in zip(*(column.to_pylist() for column in self.arrow.columns), strict=True):
-            values = (plain(value) for value in row)
-            writer.writerow(["" if v is None else json.dumps(v) if isinstance(v, (list, dict)) else v for v in values])
+            cells = (plain(value) for value in row)
+            writer.writerow(["" if c is None else json.dumps(c) if isinstance(c, (bool, list, dict)) else c for c in cells])
         text = out.getvalue()
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from prodsense.contracts.sql import split_header
-from prodsense.contracts.tables import Table, read_schema, scan_schema
+from prodsense.contracts.tables import Schema, Table, scan_schema
 from prodsense.contracts.vocabulary import (
     REQUIRED,
     Analysis,
@@ -92,8 +92,8 @@ class Pack:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @cached_property
-    def tables(self) -> dict[str, Table]:
-        return read_schema(self.schema_text, self.name, f"{self.name}/schema.sql")
+    def tables(self) -> Mapping[str, Table]:
+        return Schema(self.schema_text, self.name, f"{self.name}/schema.sql")
 
     @cached_property
     def models(self) -> dict[str, Model]:
