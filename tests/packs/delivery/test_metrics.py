@@ -7,7 +7,8 @@ import pytest
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-from .oracle import City, measures, sliced, whole
+from .oracle import City
+from .oracle_metrics import measures, sliced, whole
 
 PACK = load_pack("delivery")
 VISIBLE = [m.name for m in PACK.metrics.values() if not m.hidden]
