@@ -32,7 +32,7 @@ TEXTS = {
     "FACT_ORDERS.CSV": CSV.encode(),
     "fact_orders_2024-01.csv": CSV.encode(),
     "fact_orders.tsv": CSV.replace(",", "\t").encode(),
-    "fact_orders.csv.gz": gzip.compress(CSV.encode()),
+    "fact_orders.csv.gz": gzip.compress(CSV.encode(), mtime=0),
     "fact_orders.csv.zst": zstd(CSV),
     "crlf/fact_orders.csv": CSV.replace("\n", "\r\n").encode(),
     "cr/fact_orders.csv": CSV.replace("\n", "\r").encode(),
@@ -41,7 +41,7 @@ TEXTS = {
     "fact_orders.ndjson": NDJSON.encode(),
     "fact_orders.jsonl": NDJSON.encode(),
     "fact_orders.json": NDJSON.encode(),
-    "fact_orders.ndjson.gz": gzip.compress(NDJSON.encode()),
+    "fact_orders.ndjson.gz": gzip.compress(NDJSON.encode(), mtime=0),
     "fact_orders.ndjson.zst": zstd(NDJSON),
     "bom/fact_orders.ndjson": b"\xef\xbb\xbf" + NDJSON.encode(),
     "keys/fact_orders.ndjson": NDJSON.replace("order_id", "Order_ID").encode(),
@@ -121,7 +121,7 @@ def test_one_broken_file_among_sound_ones(engine: Any, tables: Any, put: Any, ro
 
 @pytest.mark.parametrize(("name", "content"), [
     ("fact_orders.parquet", b"PAR1 this is none"), ("fact_orders.parquet", b""),
-    ("fact_orders.csv.gz", b"\x1f\x8b\x08broken"), ("fact_orders.ndjson.gz", gzip.compress(NDJSON.encode())[:-12]),
+    ("fact_orders.csv.gz", b"\x1f\x8b\x08broken"), ("fact_orders.ndjson.gz", gzip.compress(NDJSON.encode(), mtime=0)[:-12]),
     ("fact_orders.json", b'[{"order_id": 1}, {'), ("fact_orders.csv", b"\xff\xfe,b\n1,2\n"),
     ("fact_orders.csv", b"a,b\n1,2\n"), ("fact_orders.csv", b"order_id,day,order_id\n1,2024-01-01,2\n"),
 ])  # fmt: skip
