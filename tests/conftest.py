@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,28 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder} (set PRODSENSE_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spark_session() -> Iterator[Any]:
+    """One local Spark for all tests; skips with a reason where Java or PySpark is missing."""
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java (17 or newer) on the PATH")
+    pytest.importorskip("pyspark", reason="Spark needs the extra: pip install 'prodsense[spark]'")
+    from prodsense.engines.spark import TINY, start_session
+
+    session = start_session({"master": "local[2]", **TINY})
+    yield session
+    session.stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests on Spark in one worker: a second Spark would cost more than it saves."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.get_closest_marker("spark"):
+                item.add_marker(pytest.mark.xdist_group("spark"))
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

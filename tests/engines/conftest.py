@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,6 @@ from typing import Any
 import pytest
 
 from prodsense.engines.duckdb import DuckDBEngine
-
-
-@pytest.fixture(scope="session")
-def spark_session() -> Iterator[Any]:
-    """One local Spark for all tests; skips with a reason where Java or PySpark is missing."""
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java (17 or newer) on the PATH")
-    pytest.importorskip("pyspark", reason="Spark needs the extra: pip install 'prodsense[spark]'")
-    from prodsense.engines.spark import TINY, start_session
-
-    session = start_session({"master": "local[2]", **TINY})
-    yield session
-    session.stop()
 
 
 @pytest.fixture(params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
