@@ -1,21 +1,14 @@
 """Behaviour: methods over any event table that has a user, a time and perhaps an event column.
 
-Each module is one method; `events.EventTable` is how all of them see their data. Names load when used.
+Each module is one method; `events.EventTable` is how all of them see their data. A method is called like its
+module, so the functions are bound here at once: importing the module first must not hide them.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from prodsense.behavior.cohorts import Cohort, cohort
+from prodsense.behavior.events import EventTable
+from prodsense.behavior.result import Answer
+from prodsense.behavior.retention import retention
 
-_HOMES = {
-    "EventTable": "prodsense.behavior.events",
-}
-
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = ["Answer", "Cohort", "EventTable", "cohort", "retention"]

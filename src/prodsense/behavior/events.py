@@ -121,14 +121,14 @@ class EventTable:
             hint = did_you_mean(self.relation, known)
             raise UsageError(f"no table, view or model named {self.relation}.{hint}") from None
         schema = {name: found.schema.field(name).type for name in found.column_names}
-        resolved = {
-            "user": self._column(schema, self.user, "user"),
-            "time": self._column(schema, self.time, "time"),
-            "event": self._column(schema, self.event, "event") if self.event else None,
-            "device": self._column(schema, self.device, "device") if self.device else None,
-            "dimensions": tuple(self._column(schema, name, "dimension") for name in self.dimensions),
-        }
-        table = replace(self, schema=schema, **resolved)
+        table = replace(
+            self, schema=schema,
+            user=self._column(schema, self.user, "user"),
+            time=self._column(schema, self.time, "time"),
+            event=self._column(schema, self.event, "event") if self.event else None,
+            device=self._column(schema, self.device, "device") if self.device else None,
+            dimensions=tuple(self._column(schema, name, "dimension") for name in self.dimensions),
+        )  # fmt: skip
         table._check_time()
         table._condition()  # refuses a bad condition now, not in the middle of a method
         return table

@@ -1,0 +1,436 @@
+"""Retention: which share of the users who came in on a day comes back N days later.
+
+Day N is calendar day N after the day of entry, in the report zone; `rolling` counts spans of 24 hours from the
+moment of entry instead. A subject counts in a window only when the whole window is over at `as_of`; those whose
+window is still open are left out of size and return alike, and counted in `censored`.
+
+The engine aggregates entries and returns to cells of (day of entry, window); the small triangle is put together
+here. The SQL is portable: the same text runs on every engine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from prodsense.behavior.cohorts import Cohort
+from prodsense.behavior.events import EventTable
+from prodsense.behavior.result import Answer, day_label, days_over, spread
+from prodsense.errors import UsageError, did_you_mean
+from prodsense.metrics import periods
+from prodsense.metrics.result import Rows
+
+KINDS = ("exact", "unbounded", "rolling")
+GRAINS = ("day", "week", "month", "quarter", "year", "all")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Days `first` to `last` after entry, both inside; `last` None is without end."""
+
+    first: int
+    last: int | None
+
+    @property
+    def label(self) -> int | str:
+        if self.last is None or self.first == self.last:
+            return self.first
+        return f"{self.first}-{self.last}"
+
+    @property
+    def closes(self) -> int:
+        """The day after entry by whose end the window counts as observed."""
+        return self.first if self.last is None else self.last
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the engine returns: sums over users, by day of entry and slice.
+
+    `sizes`: (slice, day of entry, last day after entry that is over) → entries.
+    `returned`: (slice, day of entry, last day over, place of the window) → entries that came back in it.
+    """
+
+    sizes: Mapping[tuple[tuple[Any, ...], date, int], int]
+    returned: Mapping[tuple[tuple[Any, ...], date, int, int], int]
+
+
+def retention(
+    events: EventTable,
+    *,
+    start_event: str | None = None,
+    return_event: str | None = None,
+    cohort: str = "first",
+    kind: str = "exact",
+    days: int = 30,
+    brackets: str | Sequence[tuple[int, int]] | None = None,
+    by: str | Cohort | Sequence[str | Cohort] = (),
+    grain: str = "day",
+    since: object = None,
+    until: object = None,
+    as_of: object = None,
+    tz: str = "UTC",
+) -> Answer:
+    """Retention of the users in `events`; one row for each cohort, slice and window.
+
+    * `start_event` makes a user enter, `return_event` counts as coming back (any event where not given).
+    * `cohort`: ``first`` enters a user once, at the first start event; ``any`` on every day with one; the name
+      of a DATE or TIMESTAMP column enters at that moment (its earliest value of the user).
+    * `kind`: ``exact`` active on day N; ``unbounded`` on day N or later, as seen by `as_of`; ``rolling`` in the
+      24 hours that begin N × 24 hours after entry. With `brackets` (``"1-3,4-7"``) active on any day in them.
+    * `by`: columns (the value at entry) or cohorts (in it or not in it).
+    * `grain` groups entry days; ``all`` pools them, which with `by` gives cohorts of an attribute.
+    * `since` (inside) and `until` (outside) bound the day of entry; `as_of` defaults to the newest event.
+
+    Columns: ``cohort`` (first day of the group, null for all), one for each of `by`, ``day`` (N or bracket),
+    ``size`` (entries whose window is over), ``retained``, ``rate`` (share), ``censored`` (entries left out).
+    Raises UsageError for wrong options and when there are no events.
+    """
+    windows = _windows(kind, days, brackets)
+    if grain not in GRAINS:
+        raise UsageError(f"no cohorts of grain {grain!r}; choose one of {', '.join(GRAINS)}")
+    for name in (start_event, return_event):
+        if name is not None and not events.event:
+            raise UsageError(f"to tell {name!r} from other events, name the event column (--event)")
+    slices = [by] if isinstance(by, str | Cohort) else list(by)
+    moment = events.as_of(as_of, tz)
+    table = events.by(*(name for name in slices if isinstance(name, str)))
+    request = _Request(table, slices, start_event, return_event, cohort, windows, kind, moment, tz)
+    request.since = periods.read_day(since, "since") if since is not None else None
+    request.until = periods.read_day(until, "until") if until is not None else None
+    cells, statements = request.run()
+    notes = list(events.notes())
+    if start_event and not cells.sizes:
+        notes.append(f"nobody entered: is {start_event!r} a value of {events.event}?")
+    return triangle(
+        cells, windows, grain=grain, by=tuple(s if isinstance(s, str) else s.name for s in slices),
+        kind="bracketed" if brackets else kind, as_of=moment, tz=tz, notes=notes, statements=statements,
+        dialect=events.engine.dialect,
+    )
+
+
+def _windows(kind: str, days: int, brackets: str | Sequence[tuple[int, int]] | None) -> list[Window]:
+    if kind not in KINDS:
+        hint = did_you_mean(kind, KINDS) or f" Choose one of {', '.join(KINDS)}"
+        raise UsageError(f"no retention of kind {kind!r}.{hint}")
+    if brackets is not None:
+        if kind != "exact":
+            raise UsageError(f"brackets are calendar days: they go with kind exact, not {kind}")
+        found = [Window(a, b) for a, b in read_brackets(brackets)]
+        if not found:
+            raise UsageError("no brackets given; write them like 1-3,4-7")
+        return found
+    if not 0 <= days <= 3660:
+        raise UsageError(f"days should be from 0 to 3660, not {days}")
+    return [Window(n, None if kind == "unbounded" else n) for n in range(days + 1)]
+
+
+def read_brackets(given: str | Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """``"1-3,4-7"`` as pairs of days, both inside; UsageError for any other shape."""
+    if not isinstance(given, str):
+        pairs = [(int(a), int(b)) for a, b in given]
+    else:
+        pairs = []
+        for part in filter(None, (p.strip() for p in given.split(","))):
+            first, dash, last = part.partition("-")
+            if not first.strip().isdigit() or (dash and not last.strip().isdigit()):
+                raise UsageError(f"{part!r} is no bracket of days; write them like 1-3,4-7")
+            pairs.append((int(first), int(last) if dash else int(first)))
+    for first_day, last_day in pairs:
+        if not 0 <= first_day <= last_day:
+            raise UsageError(f"a bracket runs from a day to a later one, not {first_day}-{last_day}")
+    return pairs
+
+
+class _Request:
+    """The SQL of one request."""
+
+    since: date | None = None
+    until: date | None = None
+
+    def __init__(
+        self, events: EventTable, slices: Sequence[str | Cohort], start: str | None, again: str | None, cohort: str,
+        windows: Sequence[Window], kind: str, as_of: datetime, tz: str,
+    ) -> None:
+        self.events, self.slices, self.cohort, self.windows, self.kind = events, slices, cohort, windows, kind
+        self.tz, self.rolling, self.start, self.again = tz, kind == "rolling", start, again
+        self.params: dict[str, Any] = {"as_of": as_of, "last_day": days_over(as_of, tz)}
+        if start is not None:
+            self.params["start_event"] = start
+        if again is not None:
+            self.params["return_event"] = again
+
+    def run(self) -> tuple[Cells, tuple[tuple[str, Mapping[str, Any]], ...]]:
+        ctes = self._ctes()
+        keys = ", ".join(f"slice_{i}" for i in range(1, len(self.slices) + 1))
+        lead = f"{keys}, " if keys else ""
+        sizes = f"{ctes} SELECT {lead}entry_day, seen, COUNT(*) AS n FROM entries GROUP BY {lead}entry_day, seen"
+        returned = f"{ctes}{self._returns(lead)}"
+        query = self.events.engine.query
+        count = len(self.slices)
+
+        def keyed(sql: str, extra: str = "") -> dict[tuple[Any, ...], int]:
+            found: dict[tuple[Any, ...], int] = {}
+            for row in query(sql, self.params).to_pylist():
+                values = list(row.values())
+                key = (tuple(values[:count]), *values[count:-1])
+                found[key] = found.get(key, 0) + int(values[-1])
+            return found
+
+        cells = Cells(keyed(sizes), self._placed(keyed(returned)))
+        return cells, ((sizes, self.params), (returned, self.params))
+
+    def _placed(self, found: Mapping[tuple[Any, ...], int]) -> dict[tuple[tuple[Any, ...], date, int, int], int]:
+        """Cells by the place of their window; unbounded ones count in all windows up to the last return."""
+        if self.kind != "unbounded":
+            return {(key, day, seen, int(n)): users for (key, day, seen, n), users in found.items()}
+        placed: Counter[tuple[tuple[Any, ...], date, int, int]] = Counter()
+        for (key, day, seen, last), users in found.items():
+            for n in range(min(int(last), len(self.windows) - 1) + 1):
+                placed[key, day, seen, n] += users
+        return placed
+
+    # -- entries -----------------------------------------------------------------------------------
+
+    def _anchor(self) -> str | None:
+        """The column whose value is the moment of entry, if that is how users enter."""
+        if self.cohort in ("first", "any"):
+            return None
+        column = self.events.column(self.cohort)
+        kind = self.events.schema[column]
+        if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            raise UsageError(
+                f"{column} holds {kind}, not times: users cannot enter on it; for cohorts by its values use"
+                f" by={column!r} with grain='all'"
+            )
+        return column
+
+    def _ctes(self) -> str:
+        anchor = self._anchor()
+        day = self.events.day
+        # A calendar anchor is a day in the report zone already; moving it between zones would shift it.
+        dated = anchor is not None and pa.types.is_date(self.events.schema[anchor])
+        moment = "entered_at" if anchor else "event_time"
+        extra = {"entered_at": f"CAST({_name(anchor)} AS TIMESTAMP)"} if anchor else {}
+        starts = ["event_time <= :as_of"]
+        if self.start is not None:
+            starts.append("event_name = :start_event")
+        if anchor:
+            starts.append("entered_at IS NOT NULL")
+        day_of = f"date_of({moment})" if dated else day(self.tz, moment)
+        group = "user_id, entry_day" if self.cohort == "any" else "user_id"
+        picked = f", {day_of} AS entry_day" if self.cohort == "any" else ""
+        ctes = [
+            f"events AS ({self.events.select(extra)})",
+            f"starts AS (SELECT *{picked} FROM events WHERE {' AND '.join(starts)})",
+            f"firsts AS (SELECT {group}, MIN({moment}) AS entered FROM starts GROUP BY {group})",
+        ]
+        day_of = "f.entry_day" if self.cohort == "any" else (
+            "date_of(f.entered)" if dated else day(self.tz, "f.entered")
+        )
+        dims = list(self.events.dimension_columns.values())
+        source = "firsts AS f"
+        if dims:
+            # The value at entry. Of several events at that very moment the smallest values win: a rule, not chance.
+            ties = " AND f.entry_day = s.entry_day" if self.cohort == "any" else ""
+            order = ", ".join(f"s.{column}" for column in ("event_time", *dims))
+            match = "" if anchor else " AND s.event_time = f.entered"
+            ctes.append(
+                f"at_entry AS (SELECT f.*, {', '.join(f's.{d}' for d in dims)} FROM firsts AS f JOIN starts AS s"
+                f" ON s.user_id = f.user_id{match}{ties} QUALIFY ROW_NUMBER() OVER (PARTITION BY"
+                f" {', '.join('f.' + g.strip() for g in group.split(','))} ORDER BY {order}) = 1)"
+            )
+            source = "at_entry AS f"
+        items, joins, place = [], [], 0
+        for i, wanted in enumerate(self.slices, 1):
+            if isinstance(wanted, Cohort):
+                name = f"members_{i}"
+                text, params = wanted.bound(name)
+                self.params.update(params)
+                ctes.append(f"{name} AS ({text})")
+                joins.append(f" LEFT JOIN {name} ON {name}.user_id = f.user_id")
+                items.append(f", CASE WHEN {name}.user_id IS NULL THEN 'not in' ELSE 'in' END AS slice_{i}")
+            else:
+                place += 1
+                items.append(f", f.dim_{place} AS slice_{i}")
+        if self.rolling:
+            # Window N is over when N + 1 times 24 hours have passed.
+            seen = "CAST(FLOOR(seconds_between(f.entered, :as_of) / 86400) AS BIGINT) - 1"
+        else:
+            seen = f"days_between({day_of}, :last_day)"
+        bounds = []
+        for bound, sign in (("since", ">="), ("until", "<")):
+            value = getattr(self, bound)
+            if value is not None:
+                self.params[bound] = value
+                bounds.append(f"{day_of} {sign} :{bound}")
+        bounds.append("f.entered <= :as_of")
+        ctes.append(
+            f"entries AS (SELECT f.user_id, f.entered, {day_of} AS entry_day, {seen} AS seen{''.join(items)}"
+            f" FROM {source}{''.join(joins)} WHERE {' AND '.join(bounds)})"
+        )
+        return "WITH " + ", ".join(ctes)
+
+    # -- returns -----------------------------------------------------------------------------------
+
+    def _returns(self, lead: str) -> str:
+        kept = ["event_time <= :as_of"] + (["event_name = :return_event"] if self.again is not None else [])
+        where = " AND ".join(kept)
+        slices = "".join(f"e.{key.strip()}, " for key in lead.split(",") if key.strip())
+        last = max(w.closes for w in self.windows)
+        if self.rolling:
+            n = "CAST(FLOOR(seconds_between(e.entered, r.event_time) / 86400) AS BIGINT)"
+            return (
+                f", hits AS (SELECT DISTINCT e.user_id, e.entered, {slices}e.entry_day, e.seen, {n} AS n"
+                f" FROM entries AS e JOIN (SELECT user_id, event_time FROM events WHERE {where}) AS r"
+                " ON r.user_id = e.user_id AND r.event_time >= e.entered)"
+                f" SELECT {lead}entry_day, seen, n, COUNT(*) AS users FROM hits WHERE n <= seen AND n <= {last}"
+                f" GROUP BY {lead}entry_day, seen, n"
+            )
+        # What happened before the moment of entry is no return: it matters on the day of entry only.
+        active = (
+            f", active AS (SELECT user_id, {self.events.day(self.tz)} AS day, MAX(event_time) AS latest FROM events"
+            f" WHERE {where} GROUP BY user_id, {self.events.day(self.tz)})"
+        )
+        match = "r.user_id = e.user_id AND r.day >= e.entry_day AND r.latest >= e.entered"
+        if self.kind == "unbounded":
+            return (
+                f"{active}, hits AS (SELECT {slices}e.entry_day, e.seen, e.user_id,"
+                f" MAX(days_between(e.entry_day, r.day)) AS n FROM entries AS e JOIN active AS r ON {match}"
+                f" GROUP BY {slices}e.entry_day, e.seen, e.user_id)"
+                f" SELECT {lead}entry_day, seen, n, COUNT(*) AS users FROM hits GROUP BY {lead}entry_day, seen, n"
+            )
+        match += f" AND r.day <= add_days(e.entry_day, {last})"
+        gap = "days_between(e.entry_day, r.day)"
+        if all(w.first == w.last for w in self.windows) and [w.first for w in self.windows] == list(range(last + 1)):
+            return (
+                f"{active}, hits AS (SELECT {slices}e.entry_day, e.seen, {gap} AS n FROM entries AS e"
+                f" JOIN active AS r ON {match})"
+                f" SELECT {lead}entry_day, seen, n, COUNT(*) AS users FROM hits WHERE n <= seen"
+                f" GROUP BY {lead}entry_day, seen, n"
+            )
+        # Brackets may overlap: each is a flag of the entry, and the flags are read out one after the other.
+        flags = ", ".join(
+            f"MAX(CASE WHEN {gap} BETWEEN {w.first} AND {w.closes} THEN 1 ELSE 0 END) AS w{i}"
+            for i, w in enumerate(self.windows)
+        )
+        parts = " UNION ALL ".join(
+            f"SELECT {lead}entry_day, seen, {i} AS n, SUM(w{i}) AS users FROM hits WHERE seen >= {w.closes}"
+            f" GROUP BY {lead}entry_day, seen"
+            for i, w in enumerate(self.windows)
+        )
+        return (
+            f"{active}, hits AS (SELECT {slices}e.entry_day, e.seen, e.user_id, {flags} FROM entries AS e"
+            f" JOIN active AS r ON {match} GROUP BY {slices}e.entry_day, e.seen, e.user_id) {parts}"
+        )
+
+
+def _name(column: str | None) -> str:
+    from prodsense.engines.base import comma
+
+    return comma([column or ""])
+
+
+# -- the triangle ----------------------------------------------------------------------------------
+
+
+def triangle(
+    cells: Cells, windows: Sequence[Window], *, grain: str, by: tuple[str, ...], kind: str, as_of: datetime, tz: str,
+    notes: Iterable[str] = (), statements: Any = (), dialect: str = "duckdb",
+) -> Answer:
+    """Rates by cohort, slice and window from cells, entries with an open window left out and counted."""
+
+    def group(day: date) -> date | None:
+        return None if grain == "all" else periods.start_of(day, grain)
+
+    size: Counter[tuple[Any, ...]] = Counter()
+    censored: Counter[tuple[Any, ...]] = Counter()
+    back: Counter[tuple[Any, ...]] = Counter()
+    groups: dict[tuple[date | None, tuple[Any, ...]], int] = {}
+    for (key, day, seen), users in cells.sizes.items():
+        at = (group(day), key)
+        groups[at] = groups.get(at, 0) + users
+        for place, window in enumerate(windows):
+            (size if window.closes <= seen else censored)[*at, place] += users
+    for (key, day, seen, place), users in cells.returned.items():
+        if windows[place].closes <= seen:
+            back[group(day), key, place] += users
+    names = ("cohort", *by, "day", "size", "retained", "rate", "censored")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for cohort, key in sorted(groups, key=lambda at: (at[0] or date.min, [(v is None, str(v)) for v in at[1]])):
+        for place, window in enumerate(windows):
+            cell = (cohort, key, place)
+            if not size[cell]:
+                continue  # nobody's window is over: there is no number, not even 0
+            label = str(window.label) if kind == "bracketed" else window.label
+            row = (cohort, *key, label, size[cell], back[cell], back[cell] / size[cell], censored[cell])
+            for values, value in zip(columns.values(), row, strict=True):
+                values.append(value)
+    open_cohorts = tuple(sorted({at[0] for at in censored if at[0] is not None}))
+    total = {str(w.label): sum(n for at, n in censored.items() if at[2] == i) for i, w in enumerate(windows)}
+    said = list(notes)
+    entered = sum(groups.values())
+    if any(total.values()):
+        said.append(f"windows not over at {as_of:%Y-%m-%d %H:%M} count nobody: see censored")
+    kinds = {"exact": "on day N", "unbounded": "on day N or later", "rolling": "N × 24 hours after entry",
+             "bracketed": "in a bracket of days"}
+    return Answer(
+        arrow=_typed(columns, by), method="retention", title=f"Retention {kinds[kind]}", notes=tuple(said),
+        units={"rate": "share", "size": "count", "retained": "count", "censored": "count"}, as_of=as_of, tz=tz,
+        incomplete=open_cohorts, statements=statements, dialect=dialect, picture=_picture, wide=_wide,
+        extras={
+            "kind": kind, "grain": grain, "by": list(by), "entered": entered,
+            "censored": {label: n for label, n in total.items() if n},
+        },
+    )
+
+
+def _typed(columns: Mapping[str, list[Any]], by: Sequence[str]) -> pa.Table:
+    """Columns with the types they have also when there are no rows."""
+    kinds = {"cohort": pa.date32(), "size": pa.int64(), "retained": pa.int64(), "rate": pa.float64(),
+             "censored": pa.int64()}
+    return pa.table({
+        name: pa.array(values, kinds.get(name)) if name in kinds and name not in by else pa.array(values)
+        for name, values in columns.items()
+    })
+
+
+def _wide(answer: Answer) -> Rows:
+    """One line a cohort, its users in front, one column a window."""
+    if not len(answer):
+        return answer.narrow()
+    by = answer.extras["by"]
+    index = by if answer.extras["grain"] == "all" and by else ["cohort", *by]
+    return spread(answer, index, "day", "rate", fixed=["size"], name=day_label)
+
+
+def _picture(answer: Answer, **options: Any) -> Any:
+    """Cohorts by day as a heatmap; curves when the cohorts are pooled."""
+    from prodsense.charts.builders import heatmap, line
+
+    by, rows = answer.extras["by"], answer.rows
+    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": answer.notes, **options}
+    if answer.extras["grain"] == "all" or by:
+        pooled = [{**row, "slice": " · ".join(str(row[name]) for name in by)} for row in _pooled(rows, by)]
+        if by:
+            settings |= {"series": "slice", "series_title": " · ".join(by)}
+        return line(pooled, "day", "rate", x_title="days since entry", **settings)
+    return heatmap(
+        rows, "day", "cohort", "rate", x_title="days since entry", y_title="entered", grain=answer.extras["grain"],
+        **settings,
+    )
+
+
+def _pooled(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
+    """Rates over all cohorts of a slice: sums over sums."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for row in rows:
+        at = found.setdefault((*(row[name] for name in by), row["day"]), [0, 0])
+        at[0] += row["retained"]
+        at[1] += row["size"]
+    return [{**dict(zip([*by, "day"], at, strict=True)), "rate": a / b} for at, (a, b) in found.items()]
