@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 _READABLE = ("tables", "models")
 
 
-def open(url: str | Path = "prodsense.duckdb", *, read_only: bool = False) -> Warehouse:
-    """Open a warehouse: a path (created when absent), ``:memory:`` or ``engine://location``.
+def open(url: Any = "prodsense.duckdb", *, read_only: bool = False, lake: str | Path | None = None) -> Warehouse:
+    """Open a warehouse: a path (created when absent), ``:memory:``, ``spark:///folder`` for a lake on a Spark of
+    its own, ``sc://host:port/?lake=/folder`` for one on Spark Connect, or an existing SparkSession.
 
-    Raises LockedError when another process owns the file.
+    `lake` is the folder for a SparkSession's tables; by default one in the session's own warehouse folder.
+    Raises LockedError when another process owns the file or lake, UnsupportedError when Spark cannot start.
     """
     from prodsense.engines import open_engine
 
-    return Warehouse(open_engine(url, read_only=read_only))
+    return Warehouse(open_engine(url, read_only=read_only, lake=lake))
 
 
 class Warehouse:
@@ -201,6 +203,15 @@ class Warehouse:
             self.engine, models, tables, since=_day(since), until=_day(until), full=full, only=only, progress=progress
         )
 
+    def run_pipeline(self, name: str, progress: Any = None) -> BuildReport | Rows:
+        """Bring the models of a pipeline up to date, or run what it does instead of a build."""
+        from prodsense.metrics.result import Rows
+
+        pack, pipeline = self.find("pipelines", name)
+        if pipeline.run is not None:
+            return Rows.from_rows(list(pipeline.run(self)), title=pipeline.name)
+        return self.build(pack.name, only=[f"{pack.name}.{m}" for m in pipeline.models], progress=progress)
+
     def restate(self, model: str, since: Moment, until: Moment, progress: Any = None) -> RestateReport:
         """Recompute the partitions of `model` in [since, until), and what depends on them."""
         from prodsense.build import restate
@@ -249,7 +260,7 @@ class Warehouse:
 
     def metric(
         self,
-        *names: str,
+        *names: str | Sequence[str],
         by: Names = (),
         grain: str | None = None,
         since: Moment = None,
@@ -267,9 +278,10 @@ class Warehouse:
         from prodsense.contracts.sql import sources
         from prodsense.metrics import Request, compile, run_plan
 
-        if not names:
+        asked = [n for name in names for n in ([name] if isinstance(name, str) else name)]
+        if not asked:
             raise UsageError("name at least one metric; see: prodsense catalog --kind metric")
-        found = [self.find("metrics", name) for name in names]
+        found = [self.find("metrics", name) for name in asked]
         pack = found[0][0]
         for other, metric in found:
             if other is not pack:

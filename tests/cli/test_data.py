@@ -103,3 +103,14 @@ def test_an_empty_warehouse_has_nothing_to_build(cli: Cli) -> None:
     run = cli("build")
     assert (run.code, run.out) == (1, "")
     assert run.err.startswith("error: prodsense.duckdb holds no pack's tables yet; load some: ")
+
+
+def test_a_pipeline_is_built_or_run_by_name(cli: Cli) -> None:
+    def counts(out: str) -> list[str]:
+        return next(line.split() for line in out.splitlines() if line.startswith("fact_orders "))
+
+    assert counts(cli("build", "--pipeline", "delivery_setup_script").out) == ["fact_orders", "3", "0", "0"]
+    assert counts(cli("build", "--pipeline", "delivery.delivery_setup_script").out) == ["fact_orders", "0", "3", "0"]
+    assert "delivery.route_feedback" in cli("build", "--pipeline", "route_feedback_loop").out
+    wrong = cli("build", "--pipeline", "route_feedback_loop", "--full")
+    assert (wrong.code, "goes alone" in wrong.err) == (2, True)

@@ -130,6 +130,11 @@ def build(
     since: SinceOption = None,
     until: UntilOption = None,
     full: Annotated[bool, typer.Option("--full", help="Compute all days anew, not just those touched.")] = False,
+    pipeline: Annotated[
+        str | None,
+        typer.Option("--pipeline", metavar="NAME", show_default=False,
+                     help="Only the models of this pipeline, or what it runs instead of a build."),
+    ] = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Bring the models up to date: only days that data arrived for since the last build.
@@ -137,6 +142,12 @@ def build(
     A model that fails keeps its last good version; what stands on it is left as it was.
     """
     url = warehouse_url(ctx, warehouse)
+    if pipeline:
+        if since or until or full or pack:
+            raise UsageError("--pipeline goes alone: a pipeline says itself what it builds")
+        with opened(url) as wh, progress() as bar:
+            print(wh.run_pipeline(pipeline, progress=bar.model if bar else None))
+        return
     _must_exist(url)
     with opened(url) as wh, progress() as bar:
         packs = [pack] if pack else list(wh.packs)

@@ -133,18 +133,15 @@ class Rows:
         writer.writerow(self.arrow.column_names)
         for row in zip(*(column.to_pylist() for column in self.arrow.columns), strict=True):
             cells = (plain(value) for value in row)
-            writer.writerow(["" if c is None else json.dumps(c) if isinstance(c, (bool, list, dict)) else c for c in cells])
+            writer.writerow("" if c is None else json.dumps(c) if isinstance(c, (bool, list, dict)) else c for c in cells)
         text = out.getvalue()
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
 
-    def chart(self, **options: Any) -> Any:
-        """A chart of the rows (see `prodsense.charts.chart_result`)."""
-        from importlib import import_module
-
-        # Charts lie above metrics: this is a shortcut for users, called up by name.
-        return import_module("prodsense.charts").chart_result(self, **options)
+    def chart(self, form: str = "bar", **options: Any) -> Any:
+        """A chart of the rows (see `prodsense.charts.chart_rows`)."""
+        return _charts().chart_rows(self.rows, form, units=self.units, **{"title": self.title, **options})
 
     def print(self, *, file: Any = None, limit: int | None = None) -> None:
         """Print as a table, in colour on a terminal."""
@@ -183,6 +180,10 @@ class Result(Rows):
     incomplete: tuple[date | None, ...] = ()
     as_of: datetime | None = None
 
+    def chart(self, form: str | None = None, **options: Any) -> Any:
+        """A chart of the values (see `prodsense.charts.chart_result`); the form follows the grain and slices."""
+        return _charts().chart_result(self, form, **options)
+
     def to_dict(self) -> dict[str, Any]:
         rows = [{"period": None, **plain(row)} for row in self.rows]
         return {
@@ -197,3 +198,10 @@ class Result(Rows):
             "as_of": plain(self.as_of),
             **{k: plain(v) for k, v in self.extras.items()},
         }
+
+
+def _charts() -> Any:
+    """Charts lie above metrics: `.chart()` is a shortcut for users, called up by name."""
+    from importlib import import_module
+
+    return import_module("prodsense.charts")
