@@ -132,8 +132,7 @@ class Rows:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.arrow.column_names)
         for row in zip(*(column.to_pylist() for column in self.arrow.columns), strict=True):
-            cells = (plain(value) for value in row)
-            writer.writerow("" if c is None else json.dumps(c) if isinstance(c, (bool, list, dict)) else c for c in cells)
+            writer.writerow(_cell(plain(value)) for value in row)
         text = out.getvalue()
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
@@ -198,6 +197,13 @@ class Result(Rows):
             "as_of": plain(self.as_of),
             **{k: plain(v) for k, v in self.extras.items()},
         }
+
+
+def _cell(value: Any) -> Any:
+    """A plain value as a CSV cell: null is empty, booleans and nested values as in JSON."""
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, (bool, list, dict)) else value
 
 
 def _charts() -> Any:
