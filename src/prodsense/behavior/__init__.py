@@ -6,9 +6,13 @@ module, so the functions are bound here at once: importing the module first must
 
 from __future__ import annotations
 
+from prodsense.behavior.activity import Activity, active_users
 from prodsense.behavior.cohorts import Cohort, cohort
 from prodsense.behavior.events import EventTable
+from prodsense.behavior.funnel import funnel
+from prodsense.behavior.funnel_steps import Step, optional, step
+from prodsense.behavior.lifecycle import lifecycle
 from prodsense.behavior.result import Answer
 from prodsense.behavior.retention import retention
 
-__all__ = ["Answer", "Cohort", "EventTable", "cohort", "retention"]
+__all__ = ["Answer", "Cohort", "EventTable", "Step", "cohort", "funnel", "optional", "retention", "step"]

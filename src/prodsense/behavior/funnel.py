@@ -204,14 +204,12 @@ def _notes(
     shape: funnel_sql.Shape, extras: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], events: EventTable
 ) -> list[str]:
     notes = []
-    unit = "entries" if shape.entries == "every" else "users"
-    if extras["censored"]:
-        notes.append(
-            f"{extras['censored']} {unit} left out: their {extras['within']} are not over at as_of, they could still"
-            " convert"
-        )
-    if extras.get("previous_censored"):
-        notes.append(f"{extras['previous_censored']} {unit} of the window before left out for the same reason")
+    one, many = ("entry", "entries") if shape.entries == "every" else ("user", "users")
+    for name, of in (("censored", ""), ("previous_censored", " of the window before")):
+        if count := extras.get(name):
+            notes.append(
+                f"{count} {one if count == 1 else many}{of} left out: {extras['within']} since entry not over at as_of"
+            )
     entered = sum(row["count"] for row in rows if row["step"] == 1)
     if not entered and not extras["censored"]:
         notes.append(f"nobody entered: is {shape.steps[0].name!r} a value of {events.event}?")

@@ -108,7 +108,7 @@ def metric(
     than once is refused with the reason.
     """
     if chart:
-        _check_chart(chart)
+        check_chart(chart)
     project = find_project()
     zone = tz or (project.timezone if project else "") or "UTC"
 
@@ -127,7 +127,7 @@ def metric(
         draw(result, chart)
 
 
-def _check_chart(path: Path) -> None:
+def check_chart(path: Path) -> None:
     """Before the work, not after it."""
     from prodsense.charts.export import FORMATS
 
