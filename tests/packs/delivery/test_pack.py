@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_step_by_step_equals_at_once(city: Warehouse, tmp_path: Path) -> None:
                 )
                 assert stepwise == once, name
                 assert "incremental" in modes[name], f"{name} is built whole each time"
+
+
+def test_every_listed_value_fits_the_length_of_its_column() -> None:
+    """Decision 12: `en_route_to_restaurant` would not fit the VARCHAR(20) that was first asked for."""
+    too_long = []
+    for table in load_pack("delivery").tables.values():
+        for check in table.checks:
+            column = table.columns[check.columns[0]]
+            values = re.findall(r"'([^']*)'", check.sql) if column.length and " IN " in check.sql else []
+            too_long += [(table.name, column.name, v) for v in values if len(v) > (column.length or 0)]
+    assert not too_long
