@@ -170,3 +170,18 @@ def test_no_system_number_comes_twice(engine: Any, tables: Any, rows: Any) -> No
         r["load_id"] for r in rows("prodsense.loads", "load_id")
     ]
     assert len(set(numbers)) == len(numbers) == 7
+
+
+def test_column_names_of_a_contract_never_meet_those_of_the_loader(engine: Any, rows: Any) -> None:
+    """A key called `id` once hid the staged row's number, and a corrected row was stored beside the old one."""
+    schema = "-- T.\nCREATE TABLE t (id BIGINT PRIMARY KEY, last INT, place VARCHAR UNIQUE, why INT REFERENCES t(id));"
+    tables = {t.relation: t for t in read_schema(schema, "shop").values()}
+    columns = ("id", "last", "place", "why")
+
+    def load(*values: tuple[Any, ...]) -> Any:
+        return ingest(engine, tables, pa.table(dict(zip(columns, map(list, zip(*values, strict=True)), strict=True))), "shop.t")
+
+    load((1, 10, "a", 1), (2, 20, "b", 1))
+    report = load((2, 21, "b", 1), (1, 11, "c", 1), (1, 12, "a", 2), (5, 0, "b", 1), (6, 0, "d", 9))
+    assert (report.accepted, report.duplicate, report.quarantined) == (2, 1, 2)
+    assert sorted(tuple(row.values()) for row in rows("shop.t")) == [(1, 12, "a", 2), (2, 21, "b", 1)]

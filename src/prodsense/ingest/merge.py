@@ -80,7 +80,7 @@ class Batch:
         """Take the rows that `ids` selects (row ids of the stage) out of the way; return their number."""
         if not self.noted:
             self.engine.raw(f"CREATE TEMP TABLE IF NOT EXISTS {self.out} (id BIGINT, why SMALLINT)")
-        count = int(self._scalar(f"INSERT INTO {self.out} SELECT id, {why} FROM ({ids}) AS found", params))
+        count = int(self._scalar(f"INSERT INTO {self.out} SELECT found.*, {why} FROM ({ids}) AS found", params))
         self.noted += count
         return count
 
@@ -129,7 +129,7 @@ class Batch:
         pairs = list(zip(reference.columns, reference.target, strict=True))
         named = " AND ".join(f'"{c}" IS NOT NULL' for c, _ in pairs)
         match = " AND ".join(f'p."{t}" = live."{c}"' for c, t in pairs)
-        live = self.live(comma(reference.columns) + (", s.rowid AS id" if self.staged else ""))
+        live = self.live(comma(reference.columns) + (", s.rowid AS _id" if self.staged else ""))
         # An anti join each; NOT EXISTS costs several times that in DuckDB.
         orphans = f"SELECT * FROM ({live}) AS live ANTI JOIN {quoted(reference.table)} AS p ON {match} WHERE {named}"
         if own:
@@ -137,7 +137,7 @@ class Batch:
             orphans = f"SELECT * FROM ({orphans}) AS live ANTI JOIN ({parents}) AS p ON {match}"
         if not self.staged:
             return int(self._scalar(f"SELECT COUNT(*) FROM ({orphans}) AS orphans"))
-        return self._note(f"SELECT id FROM ({orphans}) AS orphans", why)
+        return self._note(f"SELECT _id FROM ({orphans}) AS orphans", why)
 
     # -- keys --------------------------------------------------------------------------------------
 
@@ -211,11 +211,11 @@ class Batch:
     def drop_repeats(self) -> int:
         """Keep the last of rows with the same key; the others are duplicates."""
         key = comma(self.key)
-        live = self.live(f"s.rowid AS id, {key}", self._keyed(self.key))
-        last = f"SELECT {key}, MAX(id) AS last FROM ({live}) AS live GROUP BY {key} HAVING COUNT(*) > 1"
+        live = self.live(f"s.rowid AS _id, {key}", self._keyed(self.key))
+        last = f"SELECT {key}, MAX(_id) AS last FROM ({live}) AS live GROUP BY {key} HAVING COUNT(*) > 1"
         match = " AND ".join(f'live."{c}" = twice."{c}"' for c in self.key)
         return self._note(
-            f"SELECT live.id FROM ({live}) AS live JOIN ({last}) AS twice ON {match} WHERE live.id < twice.last",
+            f"SELECT live._id FROM ({live}) AS live JOIN ({last}) AS twice ON {match} WHERE live._id < twice.last",
             DUPLICATE,
         )
 
@@ -232,15 +232,15 @@ class Batch:
         match = " AND ".join(f's."{c}" = t."{c}"' for c in self.key)
         partition = f't."{self.table.partition}"' if self.table.partition else "NULL"
         met = f"{self.out}_met"
-        live = self.live("s.rowid AS id, *")
+        live = self.live("s.rowid AS _id, *")
         self.engine.raw(
-            f"CREATE TEMP TABLE {met} AS SELECT s.id, t.rowid AS old, {same} AS same,"
+            f"CREATE TEMP TABLE {met} AS SELECT s._id, t.rowid AS old, {same} AS same,"
             f" {partition} AS partition FROM ({live}) AS s"
             f" JOIN (SELECT t.rowid, t.* FROM {self.relation} AS t WHERE {within.where}) AS t ON {match}",
             within.params,
         )
         stays = "same" if replace else "TRUE"
-        outcome.duplicate += self._note(f"SELECT id FROM {met} WHERE {stays}", DUPLICATE)
+        outcome.duplicate += self._note(f"SELECT _id FROM {met} WHERE {stays}", DUPLICATE)
         if replace:
             rows = self.engine.raw(f"SELECT DISTINCT CAST(partition AS VARCHAR) FROM {met} WHERE NOT same").fetchall()
             outcome.partitions |= {row[0] for row in rows}
@@ -260,16 +260,16 @@ class Batch:
                 continue
             why = -2 - len(self.table.references) - number
             self.failures[why] = unique
-            live = self.live(f"s.rowid AS id, {comma(unique)}", self._keyed(unique))
+            live = self.live(f"s.rowid AS _id, {comma(unique)}", self._keyed(unique))
             match = " AND ".join(f't."{c}" = live."{c}"' for c in unique)
             found += self._note(
-                f"SELECT id FROM ({live}) AS live WHERE EXISTS (SELECT 1 FROM {self.relation} AS t WHERE {match})",
+                f"SELECT _id FROM ({live}) AS live WHERE EXISTS (SELECT 1 FROM {self.relation} AS t WHERE {match})",
                 why,
             )
-            live = self.live(f"s.rowid AS id, {comma(unique)}", self._keyed(unique))
-            place = f"ROW_NUMBER() OVER (PARTITION BY {comma(unique)} ORDER BY id)"
-            ranked = f"SELECT id, {place} AS place FROM ({live}) AS live"
-            found += self._note(f"SELECT id FROM ({ranked}) AS ranked WHERE place > 1", why)
+            live = self.live(f"s.rowid AS _id, {comma(unique)}", self._keyed(unique))
+            place = f"ROW_NUMBER() OVER (PARTITION BY {comma(unique)} ORDER BY _id)"
+            ranked = f"SELECT _id, {place} AS place FROM ({live}) AS live"
+            found += self._note(f"SELECT _id FROM ({ranked}) AS ranked WHERE place > 1", why)
         return found
 
     def insert(self, outcome: Outcome) -> None:
