@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from parity_rows import Pair
 
 from prodsense.contracts.tables import Table
 from prodsense.engines.duckdb import DuckDBEngine
@@ -28,15 +28,6 @@ START, DAYS, SCALE, SEED = date(2024, 1, 26), 9, 0.06, 5
 def packs_with_data() -> list[str]:
     """Packs that can simulate their tables: a new one is covered as soon as it can."""
     return [name for name in pack_names() if find_spec(f"{load_pack(name).module}.simulate")]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One pack on both engines, models built."""
-
-    pack: Pack
-    duckdb: Warehouse
-    spark: Warehouse
 
 
 def simulated(pack: Pack) -> dict[str, pa.Table]:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from prodsense.packs.pack import Pack
+from prodsense.warehouse import Warehouse
+
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pack on both engines, models built."""
+
+    pack: Pack
+    duckdb: Warehouse
+    spark: Warehouse
 
 
 def kind(value: Any) -> str:

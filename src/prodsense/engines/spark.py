@@ -23,7 +23,7 @@ from prodsense.engines.base import Params
 from prodsense.engines.dialect import expand_macros, parse, write
 from prodsense.engines.lake import Lake, conformed, without_zone, write_rows, written_parts
 from prodsense.engines.records import Records, is_record
-from prodsense.errors import EngineError, SqlError, UnsupportedError
+from prodsense.errors import EngineError, SqlError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -422,15 +422,16 @@ class SparkEngine:
         self._depth += 1
         try:
             yield
+            if before is not None and before != self._lake.manifest:
+                self._lake.publish()
         except BaseException:
-            self._depth -= 1
             if before is not None:
                 self._lake.manifest = before
                 self._registered.clear()
+                self._view_columns.clear()
             raise
-        self._depth -= 1
-        if before is not None and before != self._lake.manifest:
-            self._lake.publish()
+        finally:
+            self._depth -= 1
 
     def close(self) -> None:
         self._records.close()
@@ -510,6 +511,21 @@ class SparkEngine:
         return total - compacted
 
 
+def connect(location: str, *, read_only: bool = False) -> SparkEngine:
+    """An engine over Spark Connect: `location` is ``host:port/?lake=/folder``, the folder seen from here too.
+
+    Further parts of a Connect URL (``/;token=...``) are passed on.
+    """
+    from urllib.parse import parse_qs
+
+    server, _, query = location.partition("?")
+    folder = parse_qs(query).get("lake", [""])[0]
+    if not folder:
+        raise UsageError(f"sc://{location} names no lake; write sc://{server.rstrip('/')}/?lake=/folder")
+    remote = f"sc://{server}"
+    return SparkEngine(folder, read_only=read_only, options={"remote": remote})
+
+
 def start_session(options: Mapping[str, str]) -> Any:
     """A Spark of our own: `options` are ``master`` (default local[*]), ``remote``, and any ``spark.`` setting.
 
@@ -524,7 +540,13 @@ def start_session(options: Mapping[str, str]) -> Any:
     remote = options.get("remote")
     builder = SparkSession.builder.appName("prodsense")
     if remote:
-        return _own_settings(builder.remote(remote).getOrCreate())
+        try:
+            return _own_settings(builder.remote(remote).getOrCreate())
+        except ImportError as error:
+            raise UnsupportedError(
+                f"Spark Connect needs more packages ({str(error).splitlines()[0]}); install 'pyspark[connect]', or use"
+                " spark:///folder"
+            ) from None
     builder = builder.master(options.get("master", os.environ.get("PRODSENSE_SPARK_MASTER", "local[*]")))
     for key, value in {**SESSION, **{k: v for k, v in options.items() if k.startswith("spark.")}}.items():
         builder = builder.config(key, value)
