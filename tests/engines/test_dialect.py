@@ -45,6 +45,10 @@ def test_an_argument_keeps_its_precedence() -> None:
     assert "CAST((n + 1) AS DOUBLE) * 60000000" in render("add_minutes(t, n + 1)", "duckdb")
 
 
+def test_a_column_called_like_a_reserved_word_is_quoted() -> None:
+    assert render("SELECT t.at, n FROM t", "duckdb") == 'SELECT t."at", n FROM t'
+
+
 def test_macros_in_macros_are_all_expanded() -> None:
     text = render("ratio(seconds_between(a, b), mean(hour_of(c)))", "duckdb")
     for part in ("EPOCH_US", "AVG(", "EXTRACT(HOUR"):

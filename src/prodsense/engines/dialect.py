@@ -169,7 +169,15 @@ def write(tree: exp.Expression, dialect: str, *, pretty: bool = False) -> str:
 @cache
 def _writer(dialect: str) -> Any:
     """The dialect as SQLGlot takes it. Spark reads nested CTEs, but SQLGlot would hoist them all to the
-    top, where two of one name collide."""
+    top, where two of one name collide. DuckDB 1.5 reserves AT, which SQLGlot does not know."""
+    if dialect == "duckdb":
+        from sqlglot.dialects.duckdb import DuckDB
+
+        class QuotingDuckDB(DuckDB):
+            class Generator(DuckDB.Generator):
+                RESERVED_KEYWORDS: ClassVar[set[str]] = {*DuckDB.Generator.RESERVED_KEYWORDS, "at"}
+
+        return QuotingDuckDB
     if dialect != "spark":
         return dialect
     from sqlglot.dialects.spark import Spark
