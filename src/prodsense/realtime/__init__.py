@@ -1,0 +1,1 @@
+"""Streams: buffers of sessions, micro-batches, checkpoints, sources."""

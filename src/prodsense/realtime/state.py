@@ -1,0 +1,158 @@
+"""What a stream of sessions remembers between events, and how it is written down.
+
+One layout for the per-event and the micro-batch path. Times are whole microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prodsense.errors import ContractError, UsageError
+
+_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+
+#: (time, is it a session_end, event id or '', session, event type, is it a test user's): sorts in the order in
+#: which events are taken in; of one moment an end comes last.
+Pending = tuple[int, bool, str, str, str, bool]
+
+#: Where events end: see `SessionState.counts`.
+COUNTS = ("read", "ignored", "late", "duplicate", "test", "end", "unmatched_end")
+
+VERSION = 1
+
+
+def moment(value: Any) -> int | None:
+    """Microseconds since 1970 of a datetime or an ISO text (UTC where no zone is given); None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    if value.tzinfo is not None:
+        try:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            return None
+    return (value - _EPOCH) // _MICROSECOND
+
+
+def text(value: Any) -> str | None:
+    """An id or name as text; None where it is null or empty."""
+    return None if value is None or value == "" else str(value)
+
+
+def when(micros: int) -> datetime:
+    """The UTC moment of a number of microseconds, without zone."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+@dataclass
+class OpenSession:
+    """A session that has not ended: first and last event, counts by type without test users."""
+
+    start: int
+    last: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class SessionState:
+    """All that a restart needs.
+
+    `counts`: events `read`, of which `ignored` (a field is missing or no time), `late`, `duplicate`, `test` (a
+    test user's), `end` and `unmatched_end` (session_end with and without an open session). `totals`: events
+    of closed sessions by type. `ids`: event id → its last time, in order of time. `open`: session → what it
+    holds, in order of the last event.
+    """
+
+    timeout: int
+    lateness: int
+    newest: int | None = None
+    watermark: int | None = None
+    pending: list[Pending] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    open: dict[str, OpenSession] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+    @classmethod
+    def fresh(cls, timeout: timedelta, lateness: timedelta) -> SessionState:
+        """A state before the first event."""
+        if timeout <= timedelta(0):
+            raise UsageError(f"a session's timeout should be longer than 0, not {timeout}")
+        if lateness < timedelta(0):
+            raise UsageError(f"lateness should be 0 or longer, not {lateness}")
+        return cls(timeout // _MICROSECOND, lateness // _MICROSECOND)
+
+    def advance(self, at: int) -> bool:
+        """An event of this time was seen; returns whether the watermark moved."""
+        if self.newest is not None and at <= self.newest:
+            return False
+        self.newest = at
+        mark = at - self.lateness
+        if self.watermark is not None and mark <= self.watermark:
+            return False
+        self.watermark = mark
+        return True
+
+    def finish(self) -> bool:
+        """Put the watermark just behind the newest event; returns False when there never was one."""
+        if self.newest is None:
+            return False
+        self.watermark = self.newest + 1
+        return True
+
+    def begin(self, at: int) -> OpenSession:
+        return OpenSession(at, at)
+
+    def close(self, session: str, found: OpenSession, closed_by: str) -> list[dict[str, Any]]:
+        """Add a session to the totals; its rows, one an event type: session_id, started_at, ended_at, closed_by
+        (end, timeout or flush), event_type, events. `ended_at` is its last event or its session_end."""
+        rows = []
+        for kind, count in sorted(found.counts.items()):
+            self.totals[kind] = self.totals.get(kind, 0) + count
+            rows.append(
+                {
+                    "session_id": session, "started_at": when(found.start), "ended_at": when(found.last),
+                    "closed_by": closed_by, "event_type": kind, "events": count,
+                }
+            )  # fmt: skip
+        return rows
+
+    def to_json(self) -> str:
+        """The state in a canonical order: equal states give equal text."""
+        return json.dumps(
+            {
+                "version": VERSION,
+                "timeout": self.timeout,
+                "lateness": self.lateness,
+                "newest": self.newest,
+                "watermark": self.watermark,
+                "pending": sorted(self.pending),
+                "ids": sorted(self.ids.items(), key=lambda item: (item[1], item[0])),
+                "open": [
+                    [session, one.start, one.last, dict(sorted(one.counts.items()))]
+                    for session, one in sorted(self.open.items(), key=lambda item: (item[1].last, item[0]))
+                ],
+                "totals": dict(sorted(self.totals.items())),
+                "counts": self.counts,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, saved: str) -> SessionState:
+        """The state that `to_json` wrote. Raises ContractError for another layout."""
+        data = json.loads(saved)
+        if not isinstance(data, dict) or data.pop("version", None) != VERSION:
+            raise ContractError("this stream's state was written by another version; finish the stream with that one")
+        data["pending"] = [tuple(entry) for entry in data["pending"]]
+        data["ids"] = dict(data["ids"])
+        data["open"] = {session: OpenSession(start, last, counts) for session, start, last, counts in data["open"]}
+        return cls(**data)
