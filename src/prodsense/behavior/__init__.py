@@ -15,4 +15,7 @@ from prodsense.behavior.lifecycle import lifecycle
 from prodsense.behavior.result import Answer
 from prodsense.behavior.retention import retention
 
-__all__ = ["Answer", "Cohort", "EventTable", "Step", "cohort", "funnel", "optional", "retention", "step"]
+__all__ = [
+    "Activity", "Answer", "Cohort", "EventTable", "Step", "active_users", "cohort", "funnel", "lifecycle", "optional",
+    "retention", "step",
+]  # fmt: skip

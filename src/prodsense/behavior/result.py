@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows, plain
 
@@ -41,10 +40,10 @@ class Answer(Rows):
             **{key: plain(value) for key, value in self.extras.items()},
         }
 
-    def chart(self, **options: Any) -> Any:
-        """An Altair chart of the answer; UsageError when it has no rows to draw."""
-        if self.picture is None:
-            raise UsageError(f"{self.method} draws nothing")
+    def chart(self, form: str | None = None, **options: Any) -> Any:
+        """An Altair chart of the answer in its own form, or its rows in the `form` named (`charts.chart_rows`)."""
+        if form is not None or self.picture is None:
+            return super().chart(form or "bar", **options)
         return self.picture(self, **options)
 
     def print(self, *, file: Any = None, limit: int | None = None) -> None:

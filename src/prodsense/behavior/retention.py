@@ -91,7 +91,7 @@ def retention(
     ``size`` (entries whose window is over), ``retained``, ``rate`` (share), ``censored`` (entries left out).
     Raises UsageError for wrong options and when there are no events.
     """
-    windows = _windows(kind, days, brackets)
+    windows = windows_of(kind, days, brackets)
     if grain not in GRAINS:
         raise UsageError(f"no cohorts of grain {grain!r}; choose one of {', '.join(GRAINS)}")
     for name in (start_event, return_event):
@@ -114,7 +114,7 @@ def retention(
     )
 
 
-def _windows(kind: str, days: int, brackets: str | Sequence[tuple[int, int]] | None) -> list[Window]:
+def windows_of(kind: str, days: int, brackets: str | Sequence[tuple[int, int]] | None) -> list[Window]:
     if kind not in KINDS:
         hint = did_you_mean(kind, KINDS) or f" Choose one of {', '.join(KINDS)}"
         raise UsageError(f"no retention of kind {kind!r}.{hint}")

@@ -95,6 +95,10 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "spark": "CAST(XXHASH64(*) AS DECIMAL(38, 0))",
         "postgres": "CAST(HASHTEXTEXTENDED(CAST({0} AS TEXT), 0) AS DECIMAL(38, 0))",
     }),
+    "popcount": (1, {
+        "*": "CAST(BIT_COUNT(CAST({0} AS BIGINT)) AS BIGINT)",
+        "postgres": "CAST(BIT_COUNT(CAST({0} AS BIT(64))) AS BIGINT)",
+    }),
     # Rows, not a value: one day each, both ends inside; only as the sole item of a SELECT.
     "day_list": (2, {
         "duckdb": "UNNEST(RANGE(CAST({0} AS DATE), CAST({1} AS DATE) + 1, INTERVAL 1 DAY))",

@@ -1,0 +1,103 @@
+"""Lifecycle: where the active users of a period come from, and how many of the period before are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from prodsense.behavior.daily import (
+    Gaps,
+    active_days_sql,
+    flows,
+    gaps_of,
+    gaps_sql,
+    newest,
+    one_dimension,
+    open_periods,
+    qualify,
+    user_days_sql,
+)
+from prodsense.behavior.events import EventTable
+from prodsense.behavior.result import Answer, days_over
+from prodsense.errors import UsageError
+
+GRAINS = ("day", "week", "month", "quarter", "year")
+STATES = ("new", "retained", "resurrected", "churned", "dormant")
+
+
+def lifecycle(
+    events: EventTable,
+    *,
+    grain: str = "day",
+    event: str | Sequence[str] = (),
+    by: str = "",
+    as_of: object = None,
+    tz: str = "UTC",
+) -> Answer:
+    """Users by state in each period, from the first event to `as_of` (the newest event by default).
+
+    A user is active in a period with at least one event in it (one called `event`, or one of several, where given).
+    Columns: ``period`` (its first day), `by` where given, ``active`` = ``new`` + ``retained`` + ``resurrected``;
+    ``churned`` users were active in the period before and are not in this one; ``dormant`` ones were active
+    at any time before and are not now (the churned among them). Calendar periods are of zone `tz`; the period that is
+    not over at `as_of` is in `incomplete`. With `by`, each value stands alone, as if only its events existed.
+    """
+    check_grain(grain)
+    moment = events.as_of(as_of, tz)
+    table = one_dimension(events, by)
+    condition, params = qualify(table, (event,) if isinstance(event, str) else tuple(event))
+    params["as_of"] = moment
+    kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
+    sql = gaps_sql(user_days_sql(active_days_sql(table, tz, kept)))
+    gaps = gaps_of(events.engine.query(sql, params).to_pylist())
+    return from_gaps(
+        gaps, grain, by, moment, tz, notes=events.notes(), statements=((sql, params),), dialect=events.engine.dialect
+    )
+
+
+def check_grain(grain: str) -> None:
+    """UsageError for what is no period."""
+    if grain not in GRAINS:
+        raise UsageError(f"no lifecycle of grain {grain!r}; choose one of {', '.join(GRAINS)}")
+
+
+def from_gaps(
+    gaps: Gaps, grain: str, by: str, as_of: datetime, tz: str, notes: Sequence[str] = (),
+    statements: Any = (), dialect: str = "duckdb",
+) -> Answer:
+    """The answer of `lifecycle` from gap cells."""
+    check_grain(grain)
+    rows = flows(gaps, grain, newest(as_of, tz))
+    names = {"period": pa.date32(), **({by: pa.string()} if by else {}), "active": pa.int64()}
+    names |= dict.fromkeys(STATES, pa.int64())
+    rows.sort(key=lambda row: (row["period"], row["slice"]))
+    arrow = pa.table({
+        name: pa.array([row["slice" if name == by and by else name] for row in rows], kind)
+        for name, kind in names.items()
+    })
+    return Answer(
+        arrow=arrow, method="lifecycle", title=f"Lifecycle by {grain}", notes=tuple(notes), as_of=as_of, tz=tz,
+        units=dict.fromkeys(("active", *STATES), "count"),
+        incomplete=open_periods(rows, "period", grain, days_over(as_of, tz)),
+        extras={"grain": grain, "by": [by] if by else []}, statements=statements, dialect=dialect, picture=_picture,
+    )
+
+
+def _picture(answer: Answer, **options: Any) -> Any:
+    """Lines of the flows; the active users of each slice where there are several."""
+    from prodsense.charts.builders import line
+
+    settings: dict[str, Any] = {
+        "unit": "count", "title": answer.title, "notes": answer.notes, "grain": answer.extras["grain"],
+        "incomplete": [str(period) for period in answer.incomplete], **options,
+    }
+    if answer.extras["by"]:
+        return line(answer.rows, "period", "active", series=answer.extras["by"][0], **settings)
+    long: list[Mapping[str, Any]] = [
+        {"period": row["period"], "state": state, "users": row[state]}
+        for row in answer.rows for state in STATES if state != "dormant"
+    ]
+    return line(long, "period", "users", series="state", series_title="", **settings)
