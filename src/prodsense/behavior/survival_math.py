@@ -76,9 +76,9 @@ def kaplan_meier(lives: Lives, *, confidence: float = 0.95, interval: str = "log
     keep = lives.events > 0
     risk, ended = lives.at_risk()[keep], lives.events[keep]
     with np.errstate(divide="ignore", invalid="ignore"):
-        survival: Floats = np.cumprod(1 - ended / risk)
+        survival = np.cumprod(1 - ended / risk).astype(np.float64)
         greenwood = np.cumsum(ended / (risk * (risk - ended).astype(float)))
-        error: Floats = np.where(survival > 0, survival * np.sqrt(greenwood), 0.0)
+        error = np.where(survival > 0, survival * np.sqrt(greenwood), 0.0).astype(np.float64)
         z = float(norm.ppf(0.5 + confidence / 2))
         if interval == "plain":
             low, high = survival - z * error, survival + z * error

@@ -54,7 +54,7 @@ def steps(
     if not points:
         return empty(title, said, width, height)
     scale = alt.Scale(domain=names, range=list(LIGHT.series[: len(names)]))
-    colour = alt.Color("series:N", scale=scale, legend=legend(names) if series else None)
+    colour = alt.Color("series:N", scale=scale, legend=legend(names, symbolOpacity=1) if series else None)
     base = alt.Chart(inline(points)).encode(
         x=alt.X("x:Q", title=x_title or None, scale=alt.Scale(zero=True, nice=False)), color=colour
     )

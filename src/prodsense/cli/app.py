@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "answer": Entry("Answers", "pages", "A question with its numbers, tables and pictures."),
     "dashboard": Entry("Answers", "pages", "Write a dashboard as one HTML file or a picture."),
     "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through the steps of a funnel, and how fast."),
+    "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),
 }
