@@ -50,15 +50,15 @@ def test_a_relation_of_a_warehouse_with_a_condition() -> None:
 
 def test_names_that_are_not_there_are_named() -> None:
     engine = DuckDBEngine()
-    engine.execute("CREATE TABLE clicks AS SELECT 7 AS user_id, TIMESTAMP '2024-01-01' AS ts, '2024-01-01' AS text_ts")
+    engine.execute("CREATE TABLE clicks AS SELECT 7 AS user_id, TIMESTAMP '2024-01-01' AS ts, 17 AS number_ts")
     with pytest.raises(UsageError, match=r"no table, view or model named klicks\. Did you mean .*clicks"):
         EventTable.of(engine, "klicks", "user_id", "ts")
     with pytest.raises(UsageError, match=r"clicks has no column usr_id \(asked for as user\)\. Did you mean user_id"):
         EventTable.of(engine, "clicks", "usr_id", "ts")
     with pytest.raises(UsageError, match="asked for as dimension"):
         EventTable.of(engine, "clicks", "user_id", "ts", dimensions="country")
-    with pytest.raises(UsageError, match="text_ts holds string, not times"):
-        EventTable.of(engine, "clicks", "user_id", "text_ts")
+    with pytest.raises(UsageError, match="number_ts holds int32, not times"):
+        EventTable.of(engine, "clicks", "user_id", "number_ts")
 
 
 def test_days_are_of_the_report_zone() -> None:
@@ -115,3 +115,15 @@ def test_the_select_is_said_in_every_dialect(dialect: str) -> None:
     with EventTable.read(ROWS, "who", "at", "what", "country", where="country = 'de'") as events:
         sql = f"WITH events AS ({events.select()}) SELECT user_id, {events.day('Europe/Berlin')} AS day FROM events"
         assert "who" in render(sql, dialect)
+
+
+def test_text_that_reads_as_times_is_taken_for_times() -> None:
+    rows = [{"who": 1, "at": "2024-01-31 12:00:00.5"}, {"who": 2, "at": "2024-02-01"}, {"who": 3, "at": None}]
+    with EventTable.read(rows, "who", "at") as events:
+        assert events.span == (datetime(2024, 1, 31, 12, 0, 0, 500_000), datetime(2024, 2, 1))
+
+
+@pytest.mark.parametrize("text", ["soon", "2024-01-31 12:00:00+02:00", "2024-01-31T12:00:00Z"])
+def test_text_that_is_no_time_in_utc_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match=r"at is text and .* cast it"):
+        EventTable.read([{"who": 1, "at": "2024-01-31 12:00:00"}, {"who": 2, "at": text}], "who", "at")

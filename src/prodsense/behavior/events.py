@@ -147,10 +147,26 @@ class EventTable:
         import pyarrow as pa
 
         kind = self.schema[self.time]
-        if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            self._check_text_time()
+        elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise UsageError(
                 f"{self.label}: {self.time} holds {kind}, not times;"
                 " name a TIMESTAMP or DATE column as time, or cast it first"
+            )
+
+    def _check_text_time(self) -> None:
+        """Text is taken for times when all of it reads as times without an offset, which a cast would drop."""
+        time = comma([self.time])
+        odd = self.engine.query(
+            f"SELECT {time} AS value FROM {quoted(self.relation)} WHERE {time} IS NOT NULL"
+            f" AND (TRY_CAST({time} AS TIMESTAMP) IS NULL OR {time} LIKE '%Z' OR {time} LIKE '%:%+%'"
+            f" OR {time} LIKE '%:%-%') LIMIT 1"
+        )["value"].to_pylist()
+        if odd:
+            raise UsageError(
+                f"{self.label}: {self.time} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
+                " cast it to TIMESTAMP first"
             )
 
     def column(self, name: str) -> str:
