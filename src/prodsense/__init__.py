@@ -9,9 +9,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from prodsense.errors import ContractError, ProdsenseError, SqlError, UsageError
 from prodsense.warehouse import Warehouse, catalog, open
 
 __version__ = "0.1.0"
 
-__all__ = ["ContractError", "ProdsenseError", "SqlError", "UsageError", "Warehouse", "catalog", "open"]
+__all__ = [
+    "ContractError", "EventTable", "ProdsenseError", "SqlError", "UsageError", "Warehouse", "catalog", "funnel", "open",
+    "optional", "paths", "step", "step_matrix", "survival", "survival_of", "transitions",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Methods on any event table load when one is named."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("prodsense.behavior"), name)
