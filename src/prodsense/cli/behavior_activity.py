@@ -1,0 +1,262 @@
+"""Methods on any event table: sessions, retention, lifecycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prodsense.cli.common import (
+    Format,
+    FormatOption,
+    WarehouseOption,
+    commands,
+    examples,
+    notify,
+    read,
+    split_names,
+    warehouse_url,
+    write_rows,
+)
+from prodsense.errors import UsageError
+
+if TYPE_CHECKING:
+    from prodsense.behavior import Answer, EventTable
+    from prodsense.warehouse import Warehouse
+
+app = commands()
+
+TableArgument = Annotated[
+    str,
+    typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, or a CSV, Parquet or NDJSON file."),
+]
+UserOption = Annotated[
+    str, typer.Option("--user", metavar="COLUMN", show_default=False, help="The column that names the user.")
+]
+TimeOption = Annotated[
+    str, typer.Option("--time", metavar="COLUMN", show_default=False, help="The column with the moment of the event.")
+]
+EventOption = Annotated[
+    str | None,
+    typer.Option("--event", metavar="COLUMN", show_default=False, help="The column with the name of the event."),
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="MOMENT", show_default=False,
+                 help="The moment to look from (default: the newest event)."),
+]
+ZoneOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of days and periods.")]
+ChartOption = Annotated[
+    Path | None,
+    typer.Option("--chart", metavar="FILE", show_default=False,
+                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
+]
+
+
+class Kind(StrEnum):
+    """What counts as coming back on day N."""
+
+    exact = "exact"
+    unbounded = "unbounded"
+    rolling = "rolling"
+
+
+class CohortGrain(StrEnum):
+    """How days of entry are grouped."""
+
+    day = "day"
+    week = "week"
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+    all = "all"
+
+
+class Period(StrEnum):
+    """Length of a period of the lifecycle."""
+
+    day = "day"
+    week = "week"
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+
+
+def answer_from(
+    ctx: typer.Context, warehouse: str | None, name: str, method: Callable[[EventTable], Answer], form: Format,
+    chart: Path | None, **columns: Any,
+) -> None:
+    """Run `method` on the events of a table or file, write its answer and draw it where asked for."""
+    from prodsense.behavior.events import EventTable, is_file
+
+    if chart:
+        _check_chart(chart)
+    if is_file(name):
+        with EventTable.read(name, **columns) as events:
+            answer = method(events)
+    else:
+        def ask(wh: Warehouse) -> Answer:
+            return method(EventTable.of(wh.engine, wh.relation(name), **columns))
+
+        answer = read(warehouse_url(ctx, warehouse), ask)
+    write_rows(answer, form)
+    if chart:
+        from prodsense.charts.export import save
+
+        save(answer.chart(), chart)
+        notify(f"chart written to {chart}")
+
+
+def _check_chart(path: Path) -> None:
+    """Before the work, not after it."""
+    from prodsense.charts.export import FORMATS
+
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
+
+
+@app.command(
+    epilog=examples(
+        "prodsense retention delivery.fact_orders --user customer_id --time order_timestamp --days 14",
+        "prodsense retention clicks.parquet --user user_id --time ts --event name --return-event pay --days 7",
+    )
+)
+def retention(
+    ctx: typer.Context,
+    table: TableArgument,
+    user: UserOption,
+    time: TimeOption,
+    event: EventOption = None,
+    start_event: Annotated[
+        str | None,
+        typer.Option("--start-event", metavar="NAME", show_default=False,
+                     help="The event by which a user enters (default: any)."),
+    ] = None,
+    return_event: Annotated[
+        str | None,
+        typer.Option("--return-event", metavar="NAME", show_default=False,
+                     help="The event that counts as coming back (default: any)."),
+    ] = None,
+    cohort: Annotated[
+        str,
+        typer.Option("--cohort", metavar="first|any|COLUMN",
+                     help="Enter once, on every day with a start event, or at the moment in a column."),
+    ] = "first",
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", show_default=False,
+                     help="Slice by the value at entry; repeat, or part with commas."),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", metavar="N", help="Days after entry to look at.")] = 30,
+    kind: Annotated[
+        Kind, typer.Option("--kind", metavar="exact|unbounded|rolling",
+                           help="Back on day N, on day N or later, or in the N-th span of 24 hours.")
+    ] = Kind.exact,
+    brackets: Annotated[
+        str | None,
+        typer.Option("--brackets", metavar="1-3,4-7", show_default=False,
+                     help="Back on any day of each bracket, instead of single days."),
+    ] = None,
+    grain: Annotated[
+        CohortGrain, typer.Option("--grain", metavar="day|week|month|quarter|year|all", help="Group days of entry.")
+    ] = CohortGrain.day,
+    where: WhereOption = None,
+    as_of: AsOfOption = None,
+    tz: ZoneOption = "UTC",
+    form: FormatOption = Format.table,
+    chart: ChartOption = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Which share of the users who entered on a day came back N days later.
+
+    Users whose window is not over count in no number; the column `censored` says how many they are.
+    """
+    from prodsense.behavior import retention as method
+
+    answer_from(
+        ctx, warehouse, table,
+        lambda events: method(
+            events, start_event=start_event, return_event=return_event, cohort=cohort, by=split_names(by), days=days,
+            kind=kind.value, brackets=brackets, grain=grain.value, as_of=as_of, tz=tz,
+        ),
+        form, chart, user=user, time=time, event=event, where=where or "",
+    )  # fmt: skip
+
+
+@app.command(
+    epilog=examples("prodsense lifecycle delivery.fact_orders --user customer_id --time order_timestamp --grain week")
+)
+def lifecycle(
+    ctx: typer.Context,
+    table: TableArgument,
+    user: UserOption,
+    time: TimeOption,
+    grain: Annotated[
+        Period, typer.Option("--grain", metavar="day|week|month|quarter|year", help="Length of a period.")
+    ] = Period.day,
+    by: Annotated[
+        str, typer.Option("--by", metavar="COLUMN", show_default=False, help="Each value of this column on its own.")
+    ] = "",
+    where: WhereOption = None,
+    as_of: AsOfOption = None,
+    tz: ZoneOption = "UTC",
+    form: FormatOption = Format.table,
+    chart: ChartOption = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Active users by where they come from: new, retained, resurrected; and those who churned or lie dormant."""
+    from prodsense.behavior import lifecycle as method
+
+    answer_from(
+        ctx, warehouse, table, lambda events: method(events, grain=grain.value, by=by, as_of=as_of, tz=tz), form, chart,
+        user=user, time=time, where=where or "",
+    )  # fmt: skip
+
+
+@app.command(
+    epilog=examples("prodsense sessions clicks.csv --user user_id --time ts --event name --device device --format csv")
+)
+def sessions(
+    ctx: typer.Context,
+    table: TableArgument,
+    user: UserOption,
+    time: TimeOption,
+    event: EventOption = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="COLUMN", show_default=False,
+                     help="The column that names the device; a session is of one."),
+    ] = None,
+    gap: Annotated[
+        float, typer.Option("--gap", metavar="MINUTES", help="A session ends when nothing happens for so long.")
+    ] = 30,
+    grace: Annotated[
+        float, typer.Option("--grace", metavar="MINUTES", help="The same, after the app went to the background.")
+    ] = 5,
+    background: Annotated[
+        str, typer.Option("--background", metavar="NAME", help="The event that sends the app to the background.")
+    ] = "app_background",
+    where: WhereOption = None,
+    as_of: AsOfOption = None,
+    tz: ZoneOption = "UTC",
+    form: FormatOption = Format.table,
+    chart: ChartOption = None,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Runs of events of one user and device without a long gap; one row a session."""
+    from prodsense.behavior import sessions as method
+
+    answer_from(
+        ctx, warehouse, table,
+        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=tz),
+        form, chart, user=user, time=time, event=event, device=device, where=where or "",
+    )  # fmt: skip
