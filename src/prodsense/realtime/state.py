@@ -43,8 +43,11 @@ def moment(value: Any) -> int | None:
 
 
 def text(value: Any) -> str | None:
-    """An id or name as text; None where it is null or empty."""
-    return None if value is None or value == "" else str(value)
+    """An id or name as text; None where it is null or empty. Half characters, which JSON allows, become '?'."""
+    if value is None or value == "":
+        return None
+    found = str(value)
+    return found if found.isascii() else found.encode("utf-8", "replace").decode()
 
 
 def when(micros: int) -> datetime:

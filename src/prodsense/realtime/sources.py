@@ -1,0 +1,178 @@
+"""Where a stream's events come from: NDJSON in a growing file or on stdin, and HTTP POST.
+
+Lines that are no JSON object are counted and left out; what is wrong inside an object is counted by the stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prodsense.errors import UsageError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from prodsense.realtime.checkpoint import Stream
+
+#: The first bytes of a file, by which it is known again.
+_HEAD = 1024
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What was read: `lines` that held events, and `malformed` lines that were no JSON object."""
+
+    lines: int = 0
+    malformed: int = 0
+
+    def __add__(self, other: Intake) -> Intake:
+        return Intake(self.lines + other.lines, self.malformed + other.malformed)
+
+
+def parse_lines(lines: Iterable[str | bytes]) -> tuple[list[dict[str, Any]], Intake]:
+    """The JSON objects of NDJSON lines; blank lines are nothing."""
+    events, malformed = [], 0
+    for line in lines:
+        if not line.strip():
+            continue
+        event = _object(line)
+        if event is None:
+            malformed += 1
+        else:
+            events.append(event)
+    return events, Intake(len(events), malformed)
+
+
+def read_file(
+    stream: Stream,
+    path: str | Path,
+    *,
+    batch: int = 10_000,
+    follow: Callable[[], bool] | None = None,
+    pause: float = 0.5,
+) -> Intake:
+    """Push what an NDJSON file holds beyond the stream's position, `batch` lines a transaction.
+
+    Returns at the end of the file; with `follow` it waits there for `pause` seconds and goes on while
+    `follow()` is true. A last line without line break is taken when it is a whole object, else left for the
+    next time. Raises UsageError where the file is not the one that the stream has read so far.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file; name a file of one JSON object a line")
+    total = Intake()
+    with path.open("rb") as file:
+        offset = _resume(stream, file, path)
+        while True:
+            file.seek(offset)
+            lines = list(islice(file, batch))
+            if lines and not lines[-1].endswith(b"\n") and _object(lines[-1]) is None:
+                lines.pop()
+            if lines:
+                offset += sum(map(len, lines))
+                events, intake = parse_lines(lines)
+                stream.push(events, {"bytes": offset, **_fingerprint(file, offset)})
+                total += intake
+            elif follow is not None and follow():
+                time.sleep(pause)
+                if path.stat().st_size < offset:
+                    raise UsageError(f"{path} became shorter than what was read of it; start a stream of another name")
+            else:
+                return total
+
+
+def read_lines(stream: Stream, lines: Iterable[str | bytes], *, batch: int = 10_000) -> Intake:
+    """Push NDJSON from something that cannot be rewound, like `sys.stdin.buffer`, `batch` lines a transaction.
+
+    There is no position to go back to: after a crash send the same lines again. Those that the stream has are
+    dropped as repeats (they need an event_id) or as late.
+    """
+    total, source = Intake(), iter(lines)
+    while some := list(islice(source, batch)):
+        events, intake = parse_lines(some)
+        stream.push(events)
+        total += intake
+    return total
+
+
+def http_app(stream: Stream, *, max_bytes: int = 8_000_000) -> Starlette:
+    """An ASGI app that takes events at ``POST /events``: NDJSON, or a JSON object or array of objects.
+
+    It answers 200 with ``{"events": n}`` after the commit. Any other answer means that none of the request was
+    taken in, so send it again: repeats are dropped by their event_id, which each event therefore needs. 400: not JSON
+    objects with an event_id; 413: more than `max_bytes`.
+    """
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    async def post(request: Request) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                return JSONResponse({"error": f"more than {max_bytes} bytes; send fewer events at a time"}, 413)
+        events = _body(bytes(body))
+        if isinstance(events, str):
+            return JSONResponse({"error": events}, 400)
+        await run_in_threadpool(stream.push, events)
+        return JSONResponse({"events": len(events)})
+
+    return Starlette(routes=[Route("/events", post, methods=["POST"])])
+
+
+def _body(body: bytes) -> list[dict[str, Any]] | str:
+    """The events of a request, or what is wrong with it."""
+    events: list[Any]
+    try:
+        whole = json.loads(body)
+        events = whole if isinstance(whole, list) else [whole]
+    except (ValueError, RecursionError):
+        events, intake = parse_lines(body.splitlines())
+        if intake.malformed:
+            return f"{intake.malformed} lines are not JSON objects; send one JSON object a line"
+    if not all(isinstance(event, dict) for event in events):
+        return "events should be JSON objects; send an array of objects or one object a line"
+    lacking = sum(event.get("event_id") in (None, "") for event in events)
+    if lacking:
+        return f"{lacking} events have no event_id; without it a repeated request would count twice"
+    return events
+
+
+def _object(line: str | bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _fingerprint(file: Any, offset: int) -> dict[str, Any]:
+    """How to know a file again: its first bytes, as far as they have been read."""
+    file.seek(0)
+    return {"head": hashlib.sha256(file.read(min(offset, _HEAD))).hexdigest()}
+
+
+def _resume(stream: Stream, file: Any, path: Path) -> int:
+    position = stream.position
+    if position is None:
+        return 0
+    offset = position.get("bytes") if isinstance(position, dict) else None
+    if offset is None:
+        raise UsageError(f"stream {stream.name} has not read a file so far; use another stream for {path}")
+    file.seek(0, 2)
+    if file.tell() < offset or _fingerprint(file, offset)["head"] != position["head"]:
+        raise UsageError(
+            f"{path} is not the file that stream {stream.name} has read so far;"
+            " name that one, or start a stream of another name"
+        )
+    return int(offset)
