@@ -319,6 +319,12 @@ def test_funnel_says_step_and_overall_conversion() -> None:
     assert [m["label"] for m in found] == ["1. view", "2. cart", "3. pay"]
 
 
+def test_the_step_after_an_optional_one_is_compared_with_the_required_one_before() -> None:
+    rows = [{"s": "view", "n": 200, "o": False}, {"s": "chat", "n": 10, "o": True}, {"s": "pay", "n": 50, "o": False}]
+    found = marks(funnel(rows, "s", "n", optional="o"))
+    assert [m["of_step"] for m in found] == ["enter here", "5.0% of previous, optional", "25.0% of previous"]
+
+
 def test_funnel_of_nobody_divides_by_nothing() -> None:
     found = marks(funnel([{"s": "view", "n": 0}, {"s": "pay", "n": 0}], "s", "n"))
     assert found[1]["text"] == "0 · – of all"

@@ -228,7 +228,7 @@ def picture(answer: Answer, **options: Any) -> Any:
     if rows and "of_first_previous" in rows[0]:
         then: dict[str, Any] = {"previous": "of_first_previous", "sort": "given", "top": len(rows)}
         return bar(rows, "label", "of_first", unit="share", **then, **options)
-    return draw(rows, "name", "count", **options)
+    return draw(rows, "name", "count", optional="optional", **options)
 
 
 def chart_data(answer: Answer) -> list[dict[str, Any]]:

@@ -381,6 +381,7 @@ def funnel(
     step: str,
     count: str,
     *,
+    optional: str = "",
     title: str = "",
     unit: str = "count",
     notes: Sequence[str] = (),
@@ -388,8 +389,8 @@ def funnel(
 ) -> alt.LayerChart:
     """One bar a step, in the order of the rows: how many got there, of the first step and of the one before.
 
-    The pale part of a bar is what the step before had more. An optional step may be smaller than the one
-    after it; its share "of the step before" then exceeds 100%, which is said as it is.
+    The pale part of a bar is what the step before had more. `optional` is a field that is true for steps that
+    need not be taken: the step after one is compared with the required step before it.
     """
     import altair as alt
 
@@ -411,7 +412,8 @@ def funnel(
                 "label": name,
                 "y": got,
                 "before": before if i else got,
-                "of_step": f"{format_value(of_step, 'share')} of previous" if i else "enter here",
+                "of_step": (f"{format_value(of_step, 'share')} of previous" if i else "enter here")
+                + (", optional" if optional and row.get(optional) else ""),
                 "text": format_value(got, unit, compact=True)
                 + (f" · {format_value(of_all, 'share')} of all" if i else ""),
                 "tip": f"step {name}: {format_value(got, unit)}"
@@ -419,7 +421,8 @@ def funnel(
                 + (f", {format_value(of_all, 'share')} of the first" if i else ""),
             }
         )
-        before = got
+        if not (optional and row.get(optional)):
+            before = got
     high = max((m["y"] or 0) for m in marks) or 1
     room = (max(len(m["text"]) for m in marks) + 1) * CHAR + 8
     names = [m["label"] for m in marks]
