@@ -7,6 +7,7 @@ those that wait for the watermark.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ class MicroBatch:
         self._counts = _table(_COUNTS, list(zip(*held, strict=True)))
         # The large parts of the state live in the tables above.
         self._state = state
-        state.pending, state.ids, state.open = [], {}, {}
+        state.pending, state.ids, state.open = [], OrderedDict(), OrderedDict()
 
     @property
     def totals(self) -> dict[str, int]:
@@ -123,8 +124,8 @@ class MicroBatch:
         return SessionState(
             state.timeout, state.lateness, state.newest, state.watermark,
             sorted(_rows(self._pending, *_PENDING.names)),
-            dict(sorted(_rows(self._ids, "id", "at"), key=lambda item: (item[1], item[0]))),
-            dict(
+            OrderedDict(sorted(_rows(self._ids, "id", "at"), key=lambda item: (item[1], item[0]))),
+            OrderedDict(
                 sorted(
                     zip(self._open.column("session").to_pylist(), sessions, strict=True),
                     key=lambda item: (item[1].last, item[0]),

@@ -6,6 +6,7 @@ One layout for the per-event and the micro-batch path. Times are whole microseco
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,8 +80,9 @@ class SessionState:
     newest: int | None = None
     watermark: int | None = None
     pending: list[Pending] = field(default_factory=list)
-    ids: dict[str, int] = field(default_factory=dict)
-    open: dict[str, OpenSession] = field(default_factory=dict)
+    # The oldest entries leave first: a plain dict would walk over the places of all that left before.
+    ids: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    open: OrderedDict[str, OpenSession] = field(default_factory=OrderedDict)
     totals: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
 
@@ -156,6 +158,8 @@ class SessionState:
         if not isinstance(data, dict) or data.pop("version", None) != VERSION:
             raise ContractError("this stream's state was written by another version; finish the stream with that one")
         data["pending"] = [tuple(entry) for entry in data["pending"]]
-        data["ids"] = dict(data["ids"])
-        data["open"] = {session: OpenSession(start, last, counts) for session, start, last, counts in data["open"]}
+        data["ids"] = OrderedDict(data["ids"])
+        data["open"] = OrderedDict(
+            (session, OpenSession(start, last, counts)) for session, start, last, counts in data["open"]
+        )
         return cls(**data)
