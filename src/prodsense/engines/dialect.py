@@ -255,3 +255,12 @@ def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
         return node.transform(expand)
 
     return tree.copy().transform(expand, copy=False)
+
+
+def unordered(select: str | exp.Expression) -> exp.Expression:
+    """A SELECT without the ORDER BY at its end: folders keep no order, and a sort of all rows is dear."""
+    tree = parse(select) if isinstance(select, str) else select
+    if tree.args.get("order") and not tree.args.get("limit") and not tree.args.get("offset"):
+        tree = tree.copy()
+        tree.set("order", None)
+    return tree

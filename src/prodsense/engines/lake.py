@@ -194,3 +194,32 @@ def _arrow_type(kind: str) -> pa.DataType:
     if kind not in plain:
         raise EngineError(f"a lake cannot hold {kind} columns from Arrow")
     return plain[kind]
+
+
+def arrow_rows(data: Any) -> pa.Table:
+    """Arrow data, or a frame of pandas or Polars, as a table."""
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatchReader):
+        return data.read_all()
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.table(data)
+    return pa.Table.from_pandas(data, preserve_index=False)
+
+
+def readable_rows(table: pa.Table) -> pa.Table:
+    """The rows in types that Spark reads from Parquet: times with UTC meaning, whole numbers signed."""
+    import pyarrow as pa
+
+    def readable(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_dictionary(kind):
+            return readable(kind.value_type)
+        if pa.types.is_timestamp(kind):
+            return pa.timestamp("us", tz="UTC")
+        if pa.types.is_unsigned_integer(kind):
+            return pa.int64()
+        return pa.string() if pa.types.is_null(kind) or pa.types.is_large_string(kind) else kind
+
+    return table.cast(pa.schema([field.with_type(readable(field.type)) for field in table.schema]))

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import Params
-from prodsense.engines.dialect import expand_macros, parse, write
-from prodsense.engines.lake import Lake, conformed, without_zone, write_rows, written_parts
+from prodsense.engines.dialect import expand_macros, parse, unordered, write
+from prodsense.engines.lake import Lake, arrow_rows, conformed, readable_rows, without_zone, write_rows, written_parts
 from prodsense.engines.records import Records, is_record
 from prodsense.errors import EngineError, SqlError, UnsupportedError, UsageError
 
@@ -269,7 +269,7 @@ class SparkEngine:
 
     def replace(self, relation: str, select: Sql, params: Params | None = None, partition: str = "") -> int:
         with self.transaction():
-            frame = self._frame(_unordered(select), params)
+            frame = self._frame(unordered(select), params)
             table: dict[str, Any] = {
                 "columns": {f.name: _stored(f.dataType.simpleString()) for f in frame.schema.fields},
                 "partition": partition or (self._lake.manifest["tables"].get(relation) or {}).get("partition", ""),
@@ -399,7 +399,7 @@ class SparkEngine:
         import pyarrow.parquet as pq
         from pyspark.sql.pandas.types import from_arrow_schema
 
-        rows = _readable(_arrow(data))
+        rows = readable_rows(arrow_rows(data))
         name = f"arrow_{next(_counter)}"
         folder = self._lake.root / "data" / "temporary" / "arrow" / uuid.uuid4().hex
         folder.mkdir(parents=True)
@@ -565,15 +565,6 @@ def _own_settings(session: Any) -> Any:
     return own
 
 
-def _unordered(select: Sql) -> exp.Expression:
-    """A SELECT without the ORDER BY at its end: folders keep no order, and a sort of all rows is dear."""
-    tree = parse(select) if isinstance(select, str) else select
-    if tree.args.get("order") and not tree.args.get("limit") and not tree.args.get("offset"):
-        tree = tree.copy()
-        tree.set("order", None)
-    return tree
-
-
 def _to_spark(kind: str) -> str:
     return _TO_SPARK.get(kind.upper(), kind.upper())
 
@@ -605,31 +596,3 @@ def _aware(value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     return value
-
-
-def _arrow(data: Any) -> pa.Table:
-    import pyarrow as pa
-
-    if isinstance(data, pa.Table):
-        return data
-    if isinstance(data, pa.RecordBatchReader):
-        return data.read_all()
-    if hasattr(data, "__arrow_c_stream__"):
-        return pa.table(data)
-    return pa.Table.from_pandas(data, preserve_index=False)
-
-
-def _readable(table: pa.Table) -> pa.Table:
-    """The rows in types that Spark reads from Parquet: times with UTC meaning, whole numbers signed."""
-    import pyarrow as pa
-
-    def readable(kind: pa.DataType) -> pa.DataType:
-        if pa.types.is_dictionary(kind):
-            return readable(kind.value_type)
-        if pa.types.is_timestamp(kind):
-            return pa.timestamp("us", tz="UTC")
-        if pa.types.is_unsigned_integer(kind):
-            return pa.int64()
-        return pa.string() if pa.types.is_null(kind) or pa.types.is_large_string(kind) else kind
-
-    return table.cast(pa.schema([field.with_type(readable(field.type)) for field in table.schema]))
