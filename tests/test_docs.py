@@ -219,7 +219,8 @@ def test_decisions_are_numbered_and_short() -> None:
         assert page.name.startswith(f"{number:04}-")
         body = page.read_text(encoding="utf-8")
         assert re.match(rf"# {number}\. ", body)
-        assert re.findall(r"^## (\w+)$", body, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+        parts = re.findall(r"^(?:## |\*\*)(Context|Decision|Consequences)\b", body, re.MULTILINE)
+        assert parts == ["Context", "Decision", "Consequences"], page.name
         assert len(body.splitlines()) <= 40, page.name
 
 
