@@ -43,7 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "sessions": Entry("Behaviour", "behavior_activity", "Runs of events of one user without a long gap."),
     "retention": Entry("Behaviour", "behavior_activity", "Which share of the users comes back, by day of entry."),
     "lifecycle": Entry("Behaviour", "behavior_activity", "New, retained, resurrected, churned and dormant users."),
-    "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through the steps of a funnel, and how fast."),
+    "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through steps, and how fast."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),

@@ -1,0 +1,74 @@
+"""Cohorts on a log that can be read at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from prodsense.behavior import EventTable, cohort
+from prodsense.errors import UsageError
+
+LOG = [
+    ("ann", "open", "2024-01-01 10:00", "Berlin"), ("ann", "buy", "2024-01-01 11:00", "Berlin"),
+    ("ann", "buy", "2024-01-03 09:00", "Berlin"),
+    ("bob", "buy", "2024-01-02 08:00", "Paris"), ("bob", "buy", "2024-01-02 20:00", "Paris"),
+    ("cem", "open", "2024-01-01 23:30", "Berlin"), ("cem", "buy", "2024-01-20 12:00", "Berlin"),
+    ("dee", "open", "2024-01-05 12:00", None),
+]  # fmt: skip
+
+
+@pytest.fixture
+def events() -> Iterator[EventTable]:
+    rows = [{"who": u, "what": e, "at": datetime.fromisoformat(t), "city": c} for u, e, t, c in LOG]
+    with EventTable.read(rows, "who", "at", "what") as table:
+        yield table
+
+
+def who(found: object) -> list[str]:
+    return [row["user_id"] for row in found.users().rows]  # type: ignore[attr-defined]
+
+
+def test_by_event_count_days_and_attribute(events: EventTable) -> None:
+    assert who(cohort(events, "all")) == ["ann", "bob", "cem", "dee"]
+    assert who(cohort(events, "buyers", event="buy")) == ["ann", "bob", "cem"]
+    assert who(cohort(events, "twice", event="buy", at_least=2)) == ["ann", "bob"]
+    # Bob bought twice, but on one day.
+    assert who(cohort(events, "two days", event="buy", on_days=2)) == ["ann"]
+    assert who(cohort(events, "Berlin", where="city = 'Berlin'")) == ["ann", "cem"]
+    assert len(cohort(events, "twice", event="buy", at_least=2)) == 2
+    assert len(cohort(events, "nobody", event="sell")) == 0
+
+
+def test_within_days_counts_from_the_first_event_of_any_kind(events: EventTable) -> None:
+    # Cem opened on the 1st and bought on the 20th; Ann within the hour; Bob's first event is a purchase.
+    assert who(cohort(events, "fast", event="buy", within_days=1)) == ["ann", "bob"]
+    assert who(cohort(events, "slow", event="buy", within_days=19)) == ["ann", "bob", "cem"]
+    assert who(cohort(events, "too slow", event="buy", within_days=18)) == ["ann", "bob"]
+
+
+def test_windows_are_days_of_the_zone(events: EventTable) -> None:
+    assert who(cohort(events, "second", since="2024-01-02", until="2024-01-03")) == ["bob"]
+    # 23:30 in UTC is half past midnight of the next day in Berlin.
+    assert who(cohort(events, "second", since="2024-01-02", until="2024-01-03", tz="Europe/Berlin")) == ["bob", "cem"]
+
+
+def test_sets_of_cohorts(events: EventTable) -> None:
+    buyers, berlin = cohort(events, "buyers", event="buy", at_least=2), cohort(events, "b", where="city = 'Berlin'")
+    assert who(buyers & berlin) == ["ann"]
+    assert who(buyers | berlin) == ["ann", "bob", "cem"]
+    assert who(buyers - berlin) == ["bob"]
+    assert who((cohort(events, "all") - buyers) - berlin) == ["dee"]
+    assert len(buyers & cohort(events, "once", event="open", since="2024-01-05")) == 0
+
+
+def test_what_cannot_be_is_refused(events: EventTable) -> None:
+    for wrong in ({"at_least": 0}, {"on_days": 0}, {"within_days": 0}):
+        with pytest.raises(UsageError):
+            cohort(events, "wrong", **wrong)  # type: ignore[arg-type]
+    with EventTable.read([{"who": 1, "at": datetime(2024, 1, 1)}], "who", "at") as other:
+        with pytest.raises(UsageError, match="different warehouses"):
+            cohort(events, "a") & cohort(other, "b")
+        with pytest.raises(UsageError, match="name the event column"):
+            cohort(other, "b", event="buy")
