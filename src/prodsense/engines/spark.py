@@ -504,7 +504,7 @@ class SparkEngine:
             writer = typed.repartition(f.col(_tick(partition)))
         self._run(lambda: (
             writer.write.partitionBy(partition) if partition else writer.write
-        ).mode("errorifexists").parquet(str(target)))
+        ).parquet(str(target)))
         parts, total = written_parts(target, version, partition)
         self._lake.manifest["tables"][relation] = {**table, "parts": kept + parts}
         self._registered.pop(relation, None)
