@@ -159,6 +159,7 @@ def test_a_lake_goes_with_a_session_only(tmp_path: Path) -> None:
         ps.open(tmp_path / "x.duckdb", lake=tmp_path)
 
 
+@pytest.mark.spark
 def test_spark_connect_needs_a_lake_and_its_packages(tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="Spark needs the extra: pip install 'prodsense[spark]'")
     with pytest.raises(UsageError, match=r"sc://host:15002/\?lake=/folder"):
@@ -175,6 +176,7 @@ def test_spark_connect_needs_a_lake_and_its_packages(tmp_path: Path) -> None:
     assert "pyspark[connect]" in done.stdout
 
 
+@pytest.mark.spark
 def test_without_java_the_error_says_so(tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="Spark needs the extra: pip install 'prodsense[spark]'")
     code = (
