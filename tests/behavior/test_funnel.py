@@ -357,6 +357,7 @@ REQUESTS = st.sampled_from([
 ])
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     log=LOGS, request_steps=REQUESTS, order=st.sampled_from(["ordered", "strict", "any"]),

@@ -116,6 +116,7 @@ LOGS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(log=LOGS, start=st.sampled_from([None, "a"]), merge=st.booleans(), end=st.integers(0, 50), top=st.integers(1, 4))
 def test_any_log_gives_what_a_loop_finds(

@@ -171,6 +171,7 @@ def test_show_reads_tables_and_models_with_a_limit_and_a_condition(cli: Cli, war
     assert cli("show", "delivery_facts", "--limit", "1", "-w", warehouse).code == 0
 
 
+@pytest.mark.slow
 def test_answer_prints_and_writes_a_page(cli: Cli, warehouse: Path, tmp_path: Path) -> None:
     page = tmp_path / "q.html"
     run = cli("answer", "Q9.1.1", "--out", page, "-w", warehouse)
@@ -180,6 +181,7 @@ def test_answer_prints_and_writes_a_page(cli: Cli, warehouse: Path, tmp_path: Pa
     assert page.read_text().lstrip().lower().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_dashboard_writes_one_file(cli: Cli, warehouse: Path, tmp_path: Path) -> None:
     page = tmp_path / "d.html"
     run = cli("dashboard", "batching_success_scorecard", "--out", page, "-w", warehouse)
@@ -253,6 +255,7 @@ def test_a_warehouse_that_another_process_writes_is_said_to_be_locked(
     assert doctor.out.splitlines()[0].startswith("✗ warehouse")
 
 
+@pytest.mark.slow
 def test_models_never_built_are_built_for_the_first_reader(cli: Cli, city: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "fresh.duckdb"
     assert cli("ingest", city, "--pack", "delivery", "-w", fresh).code == 0

@@ -104,12 +104,14 @@ def check(name: str, content: bytes) -> None:
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": True}
 
 
+@pytest.mark.slow
 @settings(max_examples=50, **COMMON)
 @given(csv_file())
 def test_csv(content: bytes) -> None:
     check("fact_orders.csv", content)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, **COMMON)
 @given(json_file())
 def test_ndjson(content: bytes) -> None:
