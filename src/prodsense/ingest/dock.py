@@ -81,7 +81,7 @@ class Dock:
             return
         self._open(child)
         cells = [{k.lower(): v for k, v in json.loads(text).items()} for text in waiting]
-        for columns in filter(None, (child.key, *(r.columns for r in child.references))):
+        for columns in filter(None, (child.key, *child.uniques, *(r.columns for r in child.references))):
             relation, target = child, columns
             for reference in child.references:
                 if reference.columns == columns and reference.table in self.tables:
