@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -118,15 +119,25 @@ def test_ndjson(content: bytes) -> None:
     check("fact_orders.ndjson", content)
 
 
+#: The long runs: 500 files each, or as many as PRODSENSE_FUZZ says, then of another kind each time.
+FUZZ = int(os.environ.get("PRODSENSE_FUZZ", "0"))
+AT_LENGTH = COMMON | {"derandomize": not FUZZ, "max_examples": FUZZ or 500}
+
+
+@pytest.mark.parametrize("content", [b"\x00", b"1", b"{", b"x\n", b"\n1", b"11"])
+def test_the_smallest_files(content: bytes) -> None:
+    check("fact_orders.ndjson", content)
+
+
 @pytest.mark.slow
-@settings(max_examples=500, **(COMMON | {"derandomize": False}))
+@settings(**AT_LENGTH)
 @given(csv_file())
 def test_csv_at_length(content: bytes) -> None:
     check("fact_orders.csv", content)
 
 
 @pytest.mark.slow
-@settings(max_examples=500, **(COMMON | {"derandomize": False}))
+@settings(**AT_LENGTH)
 @given(json_file())
 def test_ndjson_at_length(content: bytes) -> None:
     check("fact_orders.ndjson", content)

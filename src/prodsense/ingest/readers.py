@@ -223,7 +223,8 @@ class Reader:
 
     def _json(self, files: list[File]) -> list[Group]:
         found: list[Group] = []
-        # A JSON array, a byte order mark or old line ends need the careful reader; so they stand alone.
+        # A JSON array, a byte order mark, old line ends and a file of one byte, which the engine takes for empty,
+        # need the careful reader; so they stand alone.
         for plain, run in itertools.groupby(files, key=self._plain_json):
             batch = list(run)
             found += [self._json_lines(batch)] if plain else [self._careful_json(file) for file in batch]
@@ -236,7 +237,7 @@ class Reader:
             except OSError as error:
                 raise ContractError(f"{file.path} cannot be decompressed ({error}); write it again") from None
         old_ends = b"\r" in start and b"\n" not in start
-        return not (start.startswith(tolerant.BOM) or old_ends or is_array(start))
+        return not (start.startswith(tolerant.BOM) or old_ends or is_array(start) or len(start) == 1)
 
     def _keys(self, source: Iterator[bytes]) -> tuple[list[str], bool]:
         """Keys of the first objects, and whether there was any object."""
