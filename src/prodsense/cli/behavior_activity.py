@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from prodsense.cli.common import (
-    Format,
-    FormatOption,
-    WarehouseOption,
-    commands,
-    examples,
-    notify,
-    read,
-    split_names,
-    warehouse_url,
-    write_rows,
+from prodsense.cli.behavior_options import (
+    AsOfOption,
+    ByOption,
+    ChartOption,
+    EventOption,
+    SqlOption,
+    TableArgument,
+    TimeOption,
+    UserOption,
+    WhereOption,
+    ZoneOption,
+    tell,
+    zone,
 )
-from prodsense.errors import UsageError
-
-if TYPE_CHECKING:
-    from prodsense.behavior import Answer, EventTable
-    from prodsense.warehouse import Warehouse
+from prodsense.cli.common import Format, FormatOption, WarehouseOption, commands, examples, split_names
 
 app = commands()
-
-TableArgument = Annotated[
-    str,
-    typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, or a CSV, Parquet or NDJSON file."),
-]
-UserOption = Annotated[
-    str, typer.Option("--user", metavar="COLUMN", show_default=False, help="The column that names the user.")
-]
-TimeOption = Annotated[
-    str, typer.Option("--time", metavar="COLUMN", show_default=False, help="The column with the moment of the event.")
-]
-EventOption = Annotated[
-    str | None,
-    typer.Option("--event", metavar="COLUMN", show_default=False, help="The column with the name of the event."),
-]
-WhereOption = Annotated[
-    str | None,
-    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-]
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", metavar="MOMENT", show_default=False,
-                 help="The moment to look from (default: the newest event)."),
-]
-ZoneOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of days and periods.")]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option("--chart", metavar="FILE", show_default=False,
-                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-]
 
 
 class Kind(StrEnum):
@@ -89,41 +55,6 @@ class Period(StrEnum):
     year = "year"
 
 
-def answer_from(
-    ctx: typer.Context, warehouse: str | None, name: str, method: Callable[[EventTable], Answer], form: Format,
-    chart: Path | None, **columns: Any,
-) -> None:
-    """Run `method` on the events of a table or file, write its answer and draw it where asked for."""
-    from prodsense.behavior.events import EventTable, is_file
-
-    if chart:
-        _check_chart(chart)
-    if is_file(name):
-        with EventTable.read(name, **columns) as events:
-            answer = method(events)
-    else:
-        def ask(wh: Warehouse) -> Answer:
-            return method(EventTable.of(wh.engine, wh.relation(name), **columns))
-
-        answer = read(warehouse_url(ctx, warehouse), ask)
-    write_rows(answer, form)
-    if chart:
-        from prodsense.charts.export import save
-
-        save(answer.chart(), chart)
-        notify(f"chart written to {chart}")
-
-
-def _check_chart(path: Path) -> None:
-    """Before the work, not after it."""
-    from prodsense.charts.export import FORMATS
-
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
-
-
 @app.command(
     epilog=examples(
         "prodsense retention delivery.fact_orders --user customer_id --time order_timestamp --days 14",
@@ -151,11 +82,7 @@ def retention(
         typer.Option("--cohort", metavar="first|any|COLUMN",
                      help="Enter once, on every day with a start event, or at the moment in a column."),
     ] = "first",
-    by: Annotated[
-        list[str] | None,
-        typer.Option("--by", metavar="COLUMN", show_default=False,
-                     help="Slice by the value at entry; repeat, or part with commas."),
-    ] = None,
+    by: ByOption = None,
     days: Annotated[int, typer.Option("--days", metavar="N", help="Days after entry to look at.")] = 30,
     kind: Annotated[
         Kind, typer.Option("--kind", metavar="exact|unbounded|rolling",
@@ -171,7 +98,8 @@ def retention(
     ] = CohortGrain.day,
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
@@ -182,13 +110,13 @@ def retention(
     """
     from prodsense.behavior import retention as method
 
-    answer_from(
+    tell(
         ctx, warehouse, table,
         lambda events: method(
             events, start_event=start_event, return_event=return_event, cohort=cohort, by=split_names(by), days=days,
-            kind=kind.value, brackets=brackets, grain=grain.value, as_of=as_of, tz=tz,
+            kind=kind.value, brackets=brackets, grain=grain.value, as_of=as_of, tz=zone(tz),
         ),
-        form, chart, user=user, time=time, event=event, where=where or "",
+        form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 
 
@@ -208,7 +136,8 @@ def lifecycle(
     ] = "",
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
@@ -216,9 +145,9 @@ def lifecycle(
     """Active users by where they come from: new, retained, resurrected; and those who churned or lie dormant."""
     from prodsense.behavior import lifecycle as method
 
-    answer_from(
-        ctx, warehouse, table, lambda events: method(events, grain=grain.value, by=by, as_of=as_of, tz=tz), form, chart,
-        user=user, time=time, where=where or "",
+    tell(
+        ctx, warehouse, table, lambda events: method(events, grain=grain.value, by=by, as_of=as_of, tz=zone(tz)),
+        form, chart, sql, user=user, time=time, where=where or "",
     )  # fmt: skip
 
 
@@ -247,7 +176,8 @@ def sessions(
     ] = "app_background",
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
@@ -255,8 +185,8 @@ def sessions(
     """Runs of events of one user and device without a long gap; one row a session."""
     from prodsense.behavior import sessions as method
 
-    answer_from(
+    tell(
         ctx, warehouse, table,
-        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=tz),
-        form, chart, user=user, time=time, event=event, device=device, where=where or "",
+        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=zone(tz)),
+        form, chart, sql, user=user, time=time, event=event, device=device, where=where or "",
     )  # fmt: skip
