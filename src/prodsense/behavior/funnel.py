@@ -8,7 +8,7 @@ from typing import Any
 
 from prodsense.behavior import funnel_sql
 from prodsense.behavior.durations import seconds, spoken
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.funnel_steps import Step, read_steps
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
@@ -24,7 +24,7 @@ _EVER = datetime(1, 1, 1)
 
 
 def funnel(
-    events: EventTable,
+    events: Events,
     steps: Sequence[str | Step],
     *,
     within: str | timedelta | None = None,
@@ -61,6 +61,7 @@ def funnel(
     of the slice. With `compare` also ``_previous`` and ``_delta`` of the first three numbers.
     Raises UsageError for steps or options that contradict each other and when there are no events.
     """
+    events = events_of(events)
     _choose(order, ORDERS, "order")
     _choose(entries, ENTRIES, "entries")
     _choose(attribution, ATTRIBUTIONS, "attribution")

@@ -28,7 +28,7 @@ from prodsense.errors import UsageError
 from prodsense.project import find_project
 
 if TYPE_CHECKING:
-    from prodsense.metrics.result import Result
+    from prodsense.metrics.result import Result, Rows
     from prodsense.warehouse import Warehouse
 
 app = commands()
@@ -137,7 +137,7 @@ def check_chart(path: Path) -> None:
         raise UsageError(f"--chart {path}: there is no folder {path.parent}")
 
 
-def draw(result: Result, path: Path) -> None:
+def draw(result: Rows, path: Path) -> None:
     """Write the picture of a result; its ending says the kind of file."""
     from prodsense.charts.export import save
 

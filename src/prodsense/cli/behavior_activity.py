@@ -12,6 +12,7 @@ from prodsense.cli.behavior_options import (
     ByOption,
     ChartOption,
     EventOption,
+    InOption,
     SqlOption,
     TableArgument,
     TimeOption,
@@ -21,7 +22,16 @@ from prodsense.cli.behavior_options import (
     tell,
     zone,
 )
-from prodsense.cli.common import Format, FormatOption, WarehouseOption, commands, examples, split_names
+from prodsense.cli.common import (
+    Format,
+    FormatOption,
+    SinceOption,
+    UntilOption,
+    WarehouseOption,
+    commands,
+    examples,
+    split_names,
+)
 
 app = commands()
 
@@ -59,6 +69,8 @@ class Period(StrEnum):
     epilog=examples(
         "prodsense retention delivery.fact_orders --user customer_id --time order_timestamp --days 14",
         "prodsense retention clicks.parquet --user user_id --time ts --event name --return-event pay --days 7",
+        "prodsense retention clicks.parquet --user user_id --time ts --event name --grain all"
+        " --in 'buyers: event=pay, within_days=7'",
     )
 )
 def retention(
@@ -83,6 +95,7 @@ def retention(
                      help="Enter once, on every day with a start event, or at the moment in a column."),
     ] = "first",
     by: ByOption = None,
+    inside: InOption = None,
     days: Annotated[int, typer.Option("--days", metavar="N", help="Days after entry to look at.")] = 30,
     kind: Annotated[
         Kind, typer.Option("--kind", metavar="exact|unbounded|rolling",
@@ -96,6 +109,8 @@ def retention(
     grain: Annotated[
         CohortGrain, typer.Option("--grain", metavar="day|week|month|quarter|year|all", help="Group days of entry.")
     ] = CohortGrain.day,
+    since: SinceOption = None,
+    until: UntilOption = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
     tz: ZoneOption = None,
@@ -106,15 +121,19 @@ def retention(
 ) -> None:
     """Which share of the users who entered on a day came back N days later.
 
-    Users whose window is not over count in no number; the column `censored` says how many they are.
+    Users enter from --since (inside) to --until (outside). Those whose window is not over count in no number; the
+    column `censored` says how many they are.
     """
+    from prodsense.behavior import read_cohort
     from prodsense.behavior import retention as method
 
     tell(
         ctx, warehouse, table,
         lambda events: method(
-            events, start_event=start_event, return_event=return_event, cohort=cohort, by=split_names(by), days=days,
-            kind=kind.value, brackets=brackets, grain=grain.value, as_of=as_of, tz=zone(tz),
+            events, start_event=start_event, return_event=return_event, cohort=cohort,
+            by=[*split_names(by), *(read_cohort(events, rule, tz=zone(tz)) for rule in inside or ())],
+            days=days, kind=kind.value, brackets=brackets, grain=grain.value, since=since, until=until, as_of=as_of,
+            tz=zone(tz),
         ),
         form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
@@ -128,6 +147,12 @@ def lifecycle(
     table: TableArgument,
     user: UserOption,
     time: TimeOption,
+    event: EventOption = None,
+    active: Annotated[
+        list[str] | None,
+        typer.Option("--active", metavar="NAME", show_default=False,
+                     help="Only this event makes a user active; repeat for several (default: any)."),
+    ] = None,
     grain: Annotated[
         Period, typer.Option("--grain", metavar="day|week|month|quarter|year", help="Length of a period.")
     ] = Period.day,
@@ -146,8 +171,9 @@ def lifecycle(
     from prodsense.behavior import lifecycle as method
 
     tell(
-        ctx, warehouse, table, lambda events: method(events, grain=grain.value, by=by, as_of=as_of, tz=zone(tz)),
-        form, chart, sql, user=user, time=time, where=where or "",
+        ctx, warehouse, table,
+        lambda events: method(events, grain=grain.value, event=active or (), by=by, as_of=as_of, tz=zone(tz)),
+        form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 
 

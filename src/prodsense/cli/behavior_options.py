@@ -15,6 +15,7 @@ from prodsense.project import find_project
 if TYPE_CHECKING:
     from prodsense.behavior.events import EventTable
     from prodsense.behavior.result import Answer
+    from prodsense.metrics.result import Rows
     from prodsense.warehouse import Warehouse
 
 T = TypeVar("T")
@@ -41,6 +42,12 @@ ByOption = Annotated[
     list[str] | None,
     typer.Option("--by", metavar="COLUMN", show_default=False,
                  help="Slice by the value at entry; repeat, or part with commas."),
+]
+InOption = Annotated[
+    list[str] | None,
+    typer.Option("--in", metavar="COHORT", show_default=False,
+                 help="Set those in a cohort against the others: 'NAME: event=pay, at_least=3, on_days=2,"
+                      " within_days=7, where=SQL'; repeat for several."),
 ]
 AsOfOption = Annotated[
     str | None,
@@ -90,9 +97,14 @@ def tell(
     if chart:
         check_chart(chart)
     answer = on_events(ctx, warehouse, table, method, **columns)
-    if sql and form is Format.table:
-        print(";\n\n".join(answer.sql) + ";")
-    else:
-        write_rows(answer, form)
+    write(answer, form, sql)
     if chart:
         draw(answer, chart)
+
+
+def write(rows: Rows, form: Format, sql: bool) -> None:
+    """Write rows, or the statements that gave them, to stdout."""
+    if sql and form is Format.table:
+        print(";\n\n".join(rows.sql) + ";")
+    else:
+        write_rows(rows, form)
