@@ -194,10 +194,15 @@ class EventTable:
     def _condition(self) -> str:
         if not self.where:
             return ""
+        from sqlglot import exp
+
         from prodsense.engines.dialect import render
         from prodsense.metrics.filters import read_filter
 
-        return render(read_filter(self.where), "duckdb")
+        tree = read_filter(self.where)
+        for column in tree.find_all(exp.Column):
+            self._column(self.schema, column.name, "condition")
+        return render(tree, "duckdb")
 
     def moment(self) -> str:
         """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""

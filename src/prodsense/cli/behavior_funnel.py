@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +31,10 @@ from prodsense.cli.common import (
     split_names,
 )
 from prodsense.errors import UsageError
+
+if TYPE_CHECKING:
+    from prodsense.behavior.events import EventTable
+    from prodsense.behavior.result import Answer
 
 app = commands()
 
@@ -71,6 +75,8 @@ class Compare(StrEnum):
         " --step '?coupon' --step pay --within 7d",
         "prodsense funnel shop.events --user user_id --time ts --event event --step view --step pay --within 1d"
         " --by country --since 2024-05-01 --until 2024-06-01 --compare previous",
+        "prodsense funnel clicks.parquet --user user_id --time ts --event event --step view --step pay --within 7d"
+        " --drops platform,country --drops-events --chart drops.png",
     )
 )
 def funnel(
@@ -129,6 +135,15 @@ def funnel(
         typer.Option("--compare", metavar="previous", show_default=False,
                      help="Beside the window of the same length before --since."),
     ] = None,
+    drops: Annotated[
+        list[str] | None,
+        typer.Option("--drops", metavar="COLUMN", show_default=False,
+                     help="Tell who drops instead: values of this column that droppers have more or less than those who"
+                          " go on; repeat, or part with commas."),
+    ] = None,
+    drops_events: Annotated[
+        bool, typer.Option("--drops-events", help="The same of other events that users did on the way.")
+    ] = False,
     as_of: AsOfOption = None,
     where: WhereOption = None,
     tz: ZoneOption = None,
@@ -153,14 +168,21 @@ def funnel(
     for name, excluded in read_pairs("--without", without):
         ends.setdefault(name, []).append(excluded)
     steps = read_steps(step, order=order.value, exclude=exclude or (), within=limits, without=ends)
-    tell(
-        ctx, warehouse, table,
-        lambda events: ask(
+    dropping = bool(drops or drops_events)
+    for option, value in (("--by", by), ("--compare", compare)):
+        if dropping and value:
+            raise UsageError(f"{option} has no meaning beside --drops, which sets those who drop against the others")
+
+    def method(events: EventTable) -> Answer:
+        found = ask(
             events, steps, within=within, order=order.value, entries=entries.value, by=split_names(by),
             attribution=attribution.value, since=since, until=until,
             compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),
-        ),
-        form, chart, sql, user=user, time=time, event=event, where=where or "",
+        )
+        return found.drops(split_names(drops), events=drops_events) if dropping else found
+
+    tell(
+        ctx, warehouse, table, method, form, chart, sql, user=user, time=time, event=event, where=where or "",
     )
 
 
