@@ -278,7 +278,7 @@ def chart_data(answer: Answer) -> list[dict[str, Any]]:
     lines = []
     for row in surest:
         what = f"did {row['value']}" if row["kind"] == "event" else f"{row['property']} {row['value']}"
-        label = f"{what} → {row['name']}" if several else what
+        label = f"{row['step']}. {what}" if several else what
         lines.append({"label": label, "who": "dropped", "share": row["of_dropped"]})
         lines.append({"label": label, "who": "went on", "share": row["of_converted"]})
     return lines
@@ -289,6 +289,8 @@ def picture(answer: Answer, **options: Any) -> Any:
     from prodsense.charts import bar
 
     rows = chart_data(answer)
-    settings: dict[str, Any] = {"title": answer.title, "notes": answer.notes, "top": max(1, len(rows)), **options}
+    steps = [f"{line['step']}. {line['name']}" for line in answer.extras["steps"]]
+    notes = [f"Dropped before {', '.join(steps)}.", *answer.notes] if len(steps) > 1 else list(answer.notes)
+    settings: dict[str, Any] = {"title": answer.title, "notes": notes, "top": max(1, len(rows)), **options}
     return bar(rows, "label", "share", series="who", unit="share", sort="given", **settings)
 

@@ -166,17 +166,32 @@ def query(
     write_rows(read(warehouse_url(ctx, warehouse), lambda wh: wh.query(name, **given)), form)
 
 
-@app.command(epilog=examples("prodsense analyze delivery.calculate_delivery_times --format json"))
+@app.command(
+    epilog=examples(
+        "prodsense analyze delivery.order_funnel --param by=delivery_type --chart orders.png",
+        "prodsense analyze delivery.batched_delivery_time_effect --format json",
+    )
+)
 def analyze(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The analysis, as pack.name or name.")],
     params: ParamOption = None,
     form: FormatOption = Format.table,
+    chart: Annotated[
+        Path | None,
+        typer.Option("--chart", metavar="FILE", show_default=False,
+                     help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
+    ] = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Rows of a named analysis.
 
     `prodsense catalog --kind analysis` lists them with their parameters and defaults.
     """
+    if chart:
+        check_chart(chart)
     given = read_params(params)
-    write_rows(read(warehouse_url(ctx, warehouse), lambda wh: wh.analyze(name, **given)), form)
+    answer = read(warehouse_url(ctx, warehouse), lambda wh: wh.analyze(name, **given))
+    write_rows(answer, form)
+    if chart:
+        draw(answer, chart)

@@ -76,8 +76,9 @@ class Period(StrEnum):
 def retention(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     start_event: Annotated[
         str | None,
@@ -145,8 +146,9 @@ def retention(
 def lifecycle(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     active: Annotated[
         list[str] | None,
@@ -183,8 +185,9 @@ def lifecycle(
 def sessions(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     device: Annotated[
         str | None,

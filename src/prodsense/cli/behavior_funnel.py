@@ -82,9 +82,10 @@ class Compare(StrEnum):
 def funnel(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
-    event: EventOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
     step: Annotated[
         list[str],
         typer.Option("--step", metavar="EVENT", show_default=False,

@@ -70,9 +70,10 @@ class Interval(StrEnum):
 def survival(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
-    event: EventOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
     end: Annotated[
         str, typer.Option("--end", metavar="NAME", show_default=False, help="The event that is waited for.")
     ],
@@ -127,8 +128,9 @@ def survival(
 def cohorts(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     inside: Annotated[
         list[str],
         typer.Option("--in", metavar="COHORT", show_default=False,

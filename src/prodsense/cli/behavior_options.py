@@ -10,6 +10,7 @@ import typer
 
 from prodsense.cli.answers import check_chart, draw
 from prodsense.cli.common import Format, read, warehouse_url, write_rows
+from prodsense.errors import UsageError
 from prodsense.project import find_project
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ T = TypeVar("T")
 
 TableArgument = Annotated[
     str,
-    typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, or a CSV, Parquet or NDJSON file."),
+    typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, a CSV, Parquet or NDJSON file, or a"
+                                         " pack that declares its event table: then no columns need be named."),
 ]
 UserOption = Annotated[
-    str, typer.Option("--user", metavar="COLUMN", show_default=False, help="The column that names the user.")
+    str | None,
+    typer.Option("--user", metavar="COLUMN", show_default=False, help="The column that names the user."),
 ]
 TimeOption = Annotated[
-    str, typer.Option("--time", metavar="COLUMN", show_default=False, help="The column with the moment of the event.")
+    str | None,
+    typer.Option("--time", metavar="COLUMN", show_default=False, help="The column with the moment of the event."),
 ]
 EventOption = Annotated[
     str | None,
@@ -80,11 +84,14 @@ def on_events(
     from prodsense.behavior.events import EventTable, is_file
 
     if is_file(table):
+        for option in ("user", "time"):
+            if not columns.get(option):
+                raise UsageError(f"{table}: name its columns for user and time (--user, --time)")
         with EventTable.read(table, **columns) as events:
             return action(events)
 
     def ask(wh: Warehouse) -> T:
-        return action(EventTable.of(wh.engine, wh.relation(table), **columns))
+        return action(wh.events(table, **columns))
 
     return read(warehouse_url(ctx, warehouse), ask)
 

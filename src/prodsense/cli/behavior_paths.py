@@ -52,9 +52,10 @@ class Shape(StrEnum):
 def paths(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
-    event: EventOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
     shape: Annotated[
         Shape,
         typer.Option("--shape", metavar="links|matrix|transitions",
