@@ -44,6 +44,8 @@ _KNOWN: Mapping[str, tuple[ParamType, str]] = {
     "compare": ("text", "previous or year: beside the period before, or the one a year before."),
     "drops": ("text", "Tell who drops instead: columns to tell them by."),
     "days": ("integer", "Days after entry to look at."),
+    "weeks": ("integer", "Calendar weeks after that of entry, instead."),
+    "months": ("integer", "Calendar months after that of entry, instead."),
     "kind": ("text", "exact, unbounded or rolling."),
     "brackets": ("text", "Back on any day of each: 1-3,4-7."),
     "grain": ("text", "day, week, month, quarter, year (of entries also all)."),
@@ -57,6 +59,7 @@ _KNOWN: Mapping[str, tuple[ParamType, str]] = {
     "confidence": ("number", "Level of the intervals."),
 }
 _NAMES = ("by", "drops")
+_COUNTED = ("days", "weeks", "months")
 _SHAPES = ("links", "matrix", "transitions")
 
 
@@ -85,10 +88,14 @@ def retention_analysis(
         from prodsense.behavior import retention
 
         groups = _cohorts(events, given.pop("inside", None), given)
+        for unit in ("months", "weeks"):
+            if unit in given:  # asked for in place of the declared days
+                given = {key: value for key, value in given.items() if key == unit or key not in _COUNTED}
         return retention(events, **{**given, "by": [*given.get("by", ()), *groups]})
 
     params = (
-        "days", "kind", "brackets", "grain", "cohort", "by", "inside", "since", "until", "compare", "as_of", "tz",
+        "days", "weeks", "months", "kind", "brackets", "grain", "cohort", "by", "inside", "since", "until", "compare",
+        "as_of", "tz",
     )  # fmt: skip
     return _declared(name, says, _log(table, user, time, event, where), run, params, options)
 
