@@ -132,6 +132,23 @@ def test_paths_and_survival(shop: Warehouse) -> None:
     assert len(run(shop, wait, by="c", as_of="2024-05-02").extras["groups"]) == 3
 
 
+def test_the_doctor_sees_a_wrong_event_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prodsense.doctor import examine_pack
+    from prodsense.packs import load_pack
+
+    pack = load_pack("delivery")
+    for log, found in [
+        (EventLog("orders", "customer_id", "order_timestamp", where="is_delivered"), ""),
+        (EventLog("orders", "customer", "order_timestamp"), "customer"),
+        (EventLog("order", "customer_id", "order_timestamp"), "order"),
+        (EventLog("orders", "customer_id", "order_timestamp", where="delivered"), "delivered"),
+    ]:
+        monkeypatch.setitem(pack.__dict__, "event_log", log)
+        wrong = [finding for finding in examine_pack(pack) if "event table" in str(finding)]
+        assert bool(wrong) == bool(found), wrong
+        assert found in "".join(map(str, wrong))
+
+
 def test_events_table_of_a_pack_is_optional() -> None:
     from prodsense.packs import load_pack
     from prodsense.packs.pack import Pack
