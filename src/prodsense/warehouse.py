@@ -349,8 +349,7 @@ class Warehouse:
             self.ready(pack.name)
             plan = compiled(found, self.scope(pack.name), options)
         self.ready(pack.name, sources(plan.tree))
-        study = study_of(self.engine, plan)
-        return readout(study, analyse(self.engine, study), self.engine.dialect)
+        return readout(analyse(self.engine, study_of(self.engine, plan)), self.engine.dialect)
 
     def policies(self, *names: str, pack: str | None = None, **params: Any) -> list[PolicyResult]:
         """Check policies: all of the warehouse's packs, or the named ones. Violations come with each result."""

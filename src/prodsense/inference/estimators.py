@@ -113,13 +113,13 @@ def fieller(control: Value, treatment: Value, critical: float) -> tuple[float | 
     return low - 1, high - 1
 
 
-def refuse_few(moments: Mapping[Any, Moments], least: int) -> None:
-    """RefusalError where an arm has too few units for a variance to mean anything."""
+def refuse_few(moments: Mapping[Any, Moments], least: int, what: str = "units") -> None:
+    """RefusalError where an arm has too few units (or clusters) for a variance to mean anything."""
     for arm, found in moments.items():
         if found.n == 0:
-            raise RefusalError(f"arm {arm} has no units with a value")
+            raise RefusalError(f"arm {arm} has no {what} with a value")
         if found.n < max(least, 2):
-            raise RefusalError(f"arm {arm} has {found.n} units with a value; at least {max(least, 2)} are needed")
+            raise RefusalError(f"arm {arm} has {found.n} {what} with a value; at least {max(least, 2)} are needed")
 
 
 def arm_value(moments: Moments, outcome: Outcome) -> Value:

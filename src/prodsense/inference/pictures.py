@@ -13,7 +13,7 @@ _MOODS = {"better": "good", "worse": "bad"}
 
 def effect_plot(readout: Readout, **options: Any) -> Any:
     """Relative effects of all metrics with their intervals, the margins of guardrails as ticks."""
-    from prodsense.charts.effects import forest
+    from prodsense.charts.forest import forest
 
     several = len({row["arm"] for row in readout.rows}) > 1
     lines = []
@@ -47,7 +47,7 @@ def _limit(row: dict[str, Any]) -> float | None:
 
 def series_plot(readout: Readout, metric: str | None = None, **options: Any) -> Any:
     """The effect on all units so far, day by day; the wider band is always-valid, for those who look each day."""
-    from prodsense.charts.effects import course
+    from prodsense.charts.forest import course
 
     rows = readout.extras["series"]
     metric = metric or (rows[0]["metric"] if rows else "")

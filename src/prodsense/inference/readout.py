@@ -12,7 +12,6 @@ from prodsense.metrics.result import Rows, plain
 
 if TYPE_CHECKING:
     from prodsense.inference.analysis import Findings
-    from prodsense.inference.study import Study
 
 #: Columns of the printed table; all others are in the JSON.
 SHOWN = (
@@ -128,8 +127,9 @@ class Readout(Rows):
         return saved
 
 
-def readout(study: Study, findings: Findings, dialect: str = "duckdb") -> Readout:
-    """The findings of a study as a result."""
+def readout(findings: Findings, dialect: str = "duckdb") -> Readout:
+    """The findings as a result."""
+    study = findings.study
     plan = study.plan
     extras = {
         "srm": findings.srm.to_dict(), "checks": findings.checks, "decision": findings.decision,
