@@ -326,6 +326,31 @@ class Warehouse:
         extras = {key: value for key, value in answer.items() if key != "rows"}
         return Rows.from_rows(answer["rows"], title=analysis.name, extras=extras)
 
+    def experiment(self, name: str, **params: Any) -> Any:
+        """The readout of a declared experiment; `params` as for ``prodsense experiment``, or those of its own run."""
+        from prodsense.contracts.sql import sources
+        from prodsense.inference.analysis import analyse
+        from prodsense.inference.declared import Options, compiled, study_of
+        from prodsense.inference.readout import readout
+        from prodsense.metrics.queries import coerce_params
+        from prodsense.metrics.result import Rows
+
+        pack, found = self.find("experiments", name)
+        if found.run is not None:
+            answer = found.run(self, **coerce_params(found.params, params, f"{pack.name}.{found.name}"))
+            if isinstance(answer, Rows):
+                return answer
+            extras = {key: value for key, value in answer.items() if key != "rows"}
+            return Rows.from_rows(answer["rows"], title=found.name, extras=extras)
+        options = Options.read(params, f"{pack.name}.{found.name}")
+        try:
+            plan = compiled(found, self.scope(pack.name), options)
+        except NotBuiltError:
+            self.ready(pack.name)
+            plan = compiled(found, self.scope(pack.name), options)
+        self.ready(pack.name, sources(plan.tree))
+        return readout(analyse(self.engine, study_of(self.engine, plan)), self.engine.dialect)
+
     def policies(self, *names: str, pack: str | None = None, **params: Any) -> list[PolicyResult]:
         """Check policies: all of the warehouse's packs, or the named ones. Violations come with each result."""
         from prodsense.metrics.checks import check_policy

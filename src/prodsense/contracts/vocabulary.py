@@ -135,16 +135,50 @@ class Detector:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named design: unit, arms, primary metrics, guardrails and their margins."""
+    """A named design: who is assigned to what, which metrics decide, and how it is read.
+
+    Metrics are named, not declared again: what each unit adds to a metric is derived from the metric's own
+    definition. `guardrails` maps a metric to the most that it may get worse: a number in the metric's unit, or
+    a text such as ``"5%"`` for a share of the control's value. Metrics of `secondary` are shown and decide nothing.
+
+    `sql` selects the assignments: ``unit`` (text), ``arm``, ``assigned_at`` (may be NULL), and any further column
+    that `cluster`, `strata`, `segments` or `covariates` name. Without it, the rows of ``experiment_assignments``
+    whose experiment is this one. `key` is the column that identifies the unit on the sources of the metrics.
+
+    `cluster` names the column of what was randomised together (switchback: place and window), `strata` columns to
+    adjust for. `shares` are the planned shares of traffic (equal ones without). A metric's rows count from the
+    unit's assignment on (`since_assignment`), for `within_days` where that is given; `before_days` is the length
+    of the time before it whose values of the same metric explain variance away (CUPED).
+
+    `run(warehouse, **params)` stands for the whole analysis where a design needs one of its own; it returns
+    rows and named extras.
+    """
 
     name: str
     says: str
     unit: str
     arms: tuple[str, ...]
     primary: tuple[str, ...]
-    guardrails: Mapping[str, float] = field(default_factory=dict)
+    guardrails: Mapping[str, float | str] = field(default_factory=dict)
     design: str = "randomised"
     plan: str = ""
+    secondary: tuple[str, ...] = ()
+    control: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    key: str = ""
+    sql: str = ""
+    cluster: str = ""
+    strata: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    since_assignment: bool = True
+    within_days: int = 0
+    before_days: int = 0
+    sequential: bool = False
+    correction: Literal["holm", "hochberg", "bonferroni", "bh", "by", "none"] = "holm"
+    alpha: float = 0.05
+    run: Callable[..., Any] | None = None
+    params: tuple[Param, ...] = ()
 
 
 @dataclass(frozen=True)

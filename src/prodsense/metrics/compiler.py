@@ -217,7 +217,7 @@ def compile(request: Request, scope: Scope) -> Plan:
         context.note(f"days and periods are those of {request.tz}")
     timed = {(d.relation.name, d.time): d.relation.is_day(d.time) for d in plan.definitions.values() if d.time}
     return Plan(
-        request, tree, _probe(timed), metrics, by, grain, dict(context.literals.values), tuple(context.notes), sparse,
+        request, tree, probe_of(timed), metrics, by, grain, dict(context.literals.values), tuple(context.notes), sparse,
         max((d.metric.matures for d in plan.definitions.values()), default=0),
         tuple(dict.fromkeys(d.relation.name for d in plan.definitions.values())),
     )
@@ -317,7 +317,7 @@ def _with(select: exp.Select, ctes: Ctes) -> exp.Query:
     return select
 
 
-def _probe(timed: dict[tuple[str, str], bool]) -> exp.Query | None:
+def probe_of(timed: dict[tuple[str, str], bool]) -> exp.Query | None:
     """First and newest moment of each source's time, one row a source."""
     from sqlglot import exp
 
