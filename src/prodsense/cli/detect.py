@@ -101,8 +101,8 @@ def _series(
     ctx: typer.Context, names: list[str] | None, warehouse: str | None, time: str | None, value: str | None,
     by: tuple[str, ...], since: str | None, until: str | None, given: dict[str, str],
 ) -> Rows:
-    from prodsense.behavior.events import is_file
     from prodsense.inference.detect_series import detect_series
+    from prodsense.metrics.reading import is_file
 
     if not time or not value or not names or len(names) != 1:
         raise UsageError("a series needs one file or table, --time and --value")

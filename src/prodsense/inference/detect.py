@@ -70,8 +70,8 @@ class Findings(Rows):
 
 
 def ask(
-    warehouse: Any, names: Sequence[str | Detector], pack: str | None, *, as_of: Any, queue: bool, replay: bool, since: Any,
-    until: Any, params: Mapping[str, Any],
+    warehouse: Any, names: Sequence[str | Detector], pack: str | None, *, as_of: Any, queue: bool, replay: bool,
+    since: Any, until: Any, params: Mapping[str, Any],
 ) -> Findings:
     """What `Warehouse.detect` answers: named detectors or all, now or on history, recorded or not."""
     found = _named(warehouse, names, pack)

@@ -140,8 +140,8 @@ def series_findings(
             }  # fmt: skip
     if not judged:
         raise TooLittleError(
-            f"{len(starts)} periods are too few for a baseline; about {2 * season + (0 if season > 1 else 4) + LEAST} are"
-            " needed"
+            f"{len(starts)} periods are too few for a baseline; about"
+            f" {2 * season + (0 if season > 1 else 4) + LEAST} are needed"
         )
 
 

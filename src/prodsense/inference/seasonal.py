@@ -121,7 +121,7 @@ def trailing_median(values: Array, window: int, least: int = 1) -> Array:
         return values
     out = np.empty_like(values)
     for start, block in _blocks(np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)):
-        found = _median(block)
+        found = nan_median(block)
         found[np.isfinite(block).sum(axis=-1) < least] = np.nan
         out[start : start + len(block)] = found
     return out
@@ -134,7 +134,7 @@ def _blocks(windows: Any) -> Any:
         yield start, windows[start : start + step]
 
 
-def _median(block: Any) -> Array:
+def nan_median(block: Any) -> Array:
     """Medians along the last axis, NaN ignored, without numpy's warning about nothing but NaN."""
     import numpy as np
 
@@ -156,7 +156,7 @@ def _phase_median(deviation: Array, season: int, memory: int) -> Array:
         lag = back * season
         if lag < steps:
             stack[back - 1, lag:] = deviation[:-lag]
-    found = _median(np.moveaxis(stack, 0, -1))
+    found = nan_median(np.moveaxis(stack, 0, -1))
     found[np.isfinite(stack).sum(axis=0) < 2] = np.nan
     return found
 
