@@ -46,8 +46,10 @@ def surprise(values: Array, season: int = 0) -> Array:
     score = np.zeros(len(x))
     # What lies below a millionth of the range so far is rounding: it keeps a still past from making all odd.
     least = 1e-6 * (np.maximum.accumulate(x) - np.minimum.accumulate(x)) + 1e-12 * np.abs(x) + 1e-300
-    for oddness in oddities(x, season).values():
-        score = np.maximum(score, against_past(oddness, least))
+    for name, oddness in oddities(x, season).items():
+        # The cycle is known from the third season on, and its scale after one more.
+        first, wait = (2 * season, max(season, LEAST)) if name == "cycle" else (0, LEAST)
+        score[first:] = np.maximum(score[first:], against_past(oddness[first:], least[first:], wait))
     return np.minimum(score, MOST)
 
 
@@ -63,7 +65,7 @@ def oddities(x: Array, season: int = 0) -> dict[str, Array]:
         "level": np.abs(x - before),
         "shift": np.abs(short - long),
     }
-    if season > 1 and len(x) > 2 * season:
+    if season > 1 and len(x) > 3 * season:
         found["cycle"] = np.abs(x - cycle(x, season))
     return found
 
@@ -95,12 +97,15 @@ def cycle(x: Array, season: int) -> Array:
     return np.where(np.isfinite(stack).sum(axis=1) >= 2, found, x)
 
 
-def against_past(oddness: Array, least: Array) -> Array:
-    """`oddness` on the scale of its own past: 0 its median, 1 its high quantile, and no finer than `least`."""
+def against_past(oddness: Array, least: Array, wait: int = LEAST) -> Array:
+    """`oddness` on the scale of its own past: 0 its median, 1 its high quantile, and no finer than `least`.
+
+    The first `wait` values are only past: their score is 0.
+    """
     import numpy as np
 
     out = np.zeros(len(oddness))
-    for start in range(LEAST, len(oddness), STEP):
+    for start in range(wait, len(oddness), STEP):
         past = oddness[max(0, start - PAST) : start]
         middle, high = np.quantile(past, [0.5, QUANTILE])
         part = slice(start, start + STEP)
