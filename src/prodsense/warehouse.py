@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from prodsense.build import BuildReport, RestateReport
     from prodsense.build.lineage import Lineage
     from prodsense.contracts.tables import Table
-    from prodsense.contracts.vocabulary import Metric, Model
+    from prodsense.contracts.vocabulary import Detector, Metric, Model
     from prodsense.engines.base import Engine
+    from prodsense.inference.detect import Findings
     from prodsense.ingest import LoadReport
     from prodsense.metrics.checks import PolicyResult
     from prodsense.metrics.result import Result, Rows
@@ -374,6 +375,39 @@ class Warehouse:
             given = {k: v for k, v in params.items() if k in own}
             results.append(check_policy(self, policy, given, self.scope(owner.name)))
         return results
+
+    # -- detect ------------------------------------------------------------------------------------
+
+    def detect(
+        self,
+        *names: str | Detector,
+        pack: str | None = None,
+        as_of: Moment = None,
+        queue: bool = False,
+        simulate: bool = False,
+        since: Moment = None,
+        until: Moment = None,
+        **params: Any,
+    ) -> Findings:
+        """Findings of detectors (by name, or given as such with `pack`), or of all that are declared, worst first.
+
+        `queue` also records them in the action queue (see `findings`). `simulate` runs each at the end of every day
+        from `since` to `until` (outside) and says how often it would have been raised.
+        """
+        from prodsense.inference.detect import ask
+
+        return ask(
+            self, names, pack, as_of=as_of, queue=queue, replay=simulate, since=since, until=until, params=params
+        )
+
+    def findings(
+        self, state: str | None = None, *, ack: Names = (), close: Names = (), reopen: Names = (),
+        note: str | None = None,
+    ) -> Rows:
+        """The action queue, or the items just acknowledged, closed or reopened, given by id."""
+        from prodsense.inference.detect_queue import queue
+
+        return queue(self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), note=note)
 
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
         """Rows of any table, view or model, as they are stored."""

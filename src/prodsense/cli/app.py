@@ -46,6 +46,9 @@ COMMANDS: dict[str, Entry] = {
     "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through steps, and how fast."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "experiment": Entry("Inference", "experiments", "An experiment's readout: split, effects, ship, hold or stop."),
+    "explain": Entry("Inference", "explain", "Why a number moved: its parts, its slices, since when."),
+    "detect": Entry("Health", "detect", "What is off: run detectors, now or on history."),
+    "findings": Entry("Health", "detect", "The queue of findings: look, acknowledge, close."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),
 }

@@ -123,7 +123,16 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Detector:
-    """A named rule over a metric or a table that yields findings; `sql` selects them."""
+    """A named rule over a metric or a table that yields findings: what is off, where, since when, by how much.
+
+    Either `sql` (may be left to `detectors/<name>.sql`), a SELECT of findings, or `run(warehouse, **params)`, which
+    returns rows. Columns of a finding: ``subject, period, metric, value, expected, low, high, score, reason`` and,
+    to depart from the declared ones, ``severity, action``; all may be missing, others are kept behind them.
+
+    A rule that looks back takes the parameter ``as_of``; that is what makes it testable on history. `cooldown` is
+    how many days a closed finding stays quiet before the same one is raised again; `action` says what to do about
+    it. `prodsense.inference.detectors` makes the usual ones in a line.
+    """
 
     name: str
     says: str
@@ -131,6 +140,11 @@ class Detector:
     run: Callable[..., Any] | None = None
     params: tuple[Param, ...] = ()
     severity: Literal["info", "warning", "critical"] = "warning"
+    as_of: str = ""
+    metric: str = ""
+    cooldown: int = 7
+    action: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)

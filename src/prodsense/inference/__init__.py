@@ -1,4 +1,3 @@
-"""Inference: experiments and their assignment, effects, and what follows from them.
-
-Modules load when they are named; statistics packages load inside the functions that need them.
+"""Inference: experiments, causes, why a number moved, what is off, what comes next. Each module is one method, or what
+several share; statistics packages load inside the functions that need them.
 """
