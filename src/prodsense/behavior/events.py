@@ -20,20 +20,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import comma, quoted
-from prodsense.errors import EngineError, UnsupportedError, UsageError, did_you_mean
+from prodsense.errors import UsageError
 from prodsense.metrics import periods
+from prodsense.metrics.reading import condition_sql, find_column, is_file, read_data, read_file, relation_columns
+
+__all__ = ["EventTable", "is_file", "read_file"]
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from prodsense.engines.base import Engine
-
-#: Endings of files that can be read in place.
-FILES = (".csv", ".tsv", ".parquet", ".ndjson", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -86,9 +83,7 @@ class EventTable:
             if engine is None:
                 engine = open_engine(":memory:")
                 owned.callback(engine.close)
-            if isinstance(data, str | Path):
-                data = read_file(data)
-            relation = owned.enter_context(engine.temporary(_plain(data)))
+            relation = owned.enter_context(engine.temporary(read_data(data)))
             names = (dimensions,) if isinstance(dimensions, str) else tuple(dimensions)
             return cls(engine, relation, user, time, event, names, device, where, _owned=owned)._checked()
         except BaseException:
@@ -112,15 +107,7 @@ class EventTable:
         """This table with its schema known and every name resolved."""
         from dataclasses import replace
 
-        try:
-            found = self.engine.query(f"SELECT * FROM {quoted(self.relation)} LIMIT 0")
-        except EngineError:
-            known = set(self.engine.relations())
-            if "." not in self.relation:
-                known |= {name.split(".")[-1] for name in known}
-            hint = did_you_mean(self.relation, known)
-            raise UsageError(f"no table, view or model named {self.relation}.{hint}") from None
-        schema = {name: found.schema.field(name).type for name in found.column_names}
+        schema = relation_columns(self.engine, self.relation)
         table = replace(
             self, schema=schema,
             user=self._column(schema, self.user, "user"),
@@ -135,13 +122,7 @@ class EventTable:
 
     def _column(self, schema: Mapping[str, Any], name: str, role: str) -> str:
         """The column called `name` as the relation spells it."""
-        if name in schema:
-            return name
-        same = [column for column in schema if column.lower() == name.lower()]
-        if len(same) == 1:
-            return same[0]
-        hint = did_you_mean(name, set(schema)) or f" It has: {', '.join(schema)}"
-        raise UsageError(f"{self.label} has no column {name} (asked for as {role}).{hint}")
+        return find_column(schema, name, role, self.label)
 
     def _check_time(self) -> None:
         import pyarrow as pa
@@ -192,12 +173,7 @@ class EventTable:
     # -- SQL -----------------------------------------------------------------------------------------
 
     def _condition(self) -> str:
-        if not self.where:
-            return ""
-        from prodsense.engines.dialect import render
-        from prodsense.metrics.filters import read_filter
-
-        return render(read_filter(self.where), "duckdb")
+        return condition_sql(self.where)
 
     def moment(self) -> str:
         """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""
@@ -267,51 +243,3 @@ class EventTable:
             return ()
         rows = "row" if self.left_out == 1 else "rows"
         return (f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
-
-
-def is_file(name: str) -> bool:
-    """Whether `name` is meant as a file of events, by its ending."""
-    return Path(name).suffix.lower() in FILES
-
-
-def read_file(path: str | Path) -> pa.Table:
-    """A file of events as Arrow data; types of CSV and NDJSON are found by reading."""
-    file = Path(path).expanduser()
-    ending = file.suffix.lower()
-    if ending not in FILES:
-        raise UsageError(f"{path}: not a file of events; the ending should be one of {', '.join(FILES)}")
-    if not file.is_file():
-        raise UsageError(f"{path}: there is no such file")
-    from prodsense.engines.duckdb import DuckDBEngine
-
-    quoted_path = "'" + str(file).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]").replace("'", "''") + "'"
-    reader = {".parquet": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}.get(ending, "read_ndjson")
-    engine = DuckDBEngine()
-    try:
-        # A whole file is looked at before a type is chosen: a guess from a sample can fail in the middle.
-        whole = "" if ending == ".parquet" else ", sample_size = -1"
-        return engine.raw(f"SELECT * FROM {reader}({quoted_path}{whole})", fetch=True)
-    except EngineError as error:
-        raise UsageError(f"{path} cannot be read: {error.message}") from None
-    finally:
-        engine.close()
-
-
-def _plain(data: Any) -> Any:
-    """Data that an engine can register; UsageError for anything else."""
-    import pyarrow as pa
-
-    if isinstance(data, pa.Table):
-        return data
-    if hasattr(data, "__arrow_c_stream__"):
-        return pa.table(data)
-    if hasattr(data, "to_arrow"):
-        return data.to_arrow()
-    if isinstance(data, Mapping):
-        return pa.table(dict(data))
-    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
-        return pa.Table.from_pylist(list(data))
-    raise UnsupportedError(
-        f"events cannot be read from {type(data).__name__};"
-        " give a file, an Arrow table, a pandas or Polars frame, or rows"
-    )
