@@ -120,6 +120,15 @@ class Sample:
             if grain:
                 raise UsageError(f"{self.label}: {column} holds whole numbers, which have no {grain}; leave it out")
             return f"CAST({said} AS BIGINT)"
+        if pa.types.is_floating(kind) and not grain:
+            # A frame keeps whole numbers with gaps as floats; infinity is a way to say never.
+            whole = f"CASE WHEN ABS({said}) < 1e15 THEN {said} END"
+            odd = self.query(
+                f"SELECT {said} AS value FROM {quoted(self.relation)} WHERE {whole} <> FLOOR({whole}) LIMIT 1"
+            )["value"].to_pylist()
+            if odd:
+                raise UsageError(f"{self.label}: {column} holds {odd[0]}; a time is a date or a whole number")
+            return f"CAST({whole} AS BIGINT)"
         text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         if text:
             odd = self.query(
@@ -221,8 +230,10 @@ def covariate_items(sample: Sample, names: Sequence[str]) -> dict[str, str]:
     return items
 
 
-def covariate_columns(sample: Sample, table: pa.Table, names: Sequence[str]) -> tuple[Array, list[str]]:
-    """Covariates as columns of numbers: text as one 0/1 column a value, the first value left out."""
+def covariate_columns(
+    sample: Sample, table: pa.Table, names: Sequence[str], *, whole: bool = False
+) -> tuple[Array, list[str]]:
+    """Covariates as columns of numbers: text as one 0/1 column a value, the first value left out unless `whole`."""
     columns, titles = [], []
     for place, name in enumerate(names, 1):
         key = f"x_{place}"
@@ -233,7 +244,7 @@ def covariate_columns(sample: Sample, table: pa.Table, names: Sequence[str]) -> 
         codes, levels = coded(table, key)
         if len(levels) > MAX_LEVELS:
             raise UsageError(f"{name} has {len(levels)} values, too many for a covariate (at most {MAX_LEVELS})")
-        for code, level in enumerate(levels[1:], 1):
+        for code, level in list(enumerate(levels))[0 if whole else 1 :]:
             columns.append((codes == code).astype(float))
             titles.append(f"{name}={level}")
     matrix = np.column_stack(columns) if columns else np.zeros((table.num_rows, 0))
