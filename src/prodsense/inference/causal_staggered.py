@@ -98,8 +98,8 @@ def staggered_did(
     since adoption; `balance=k` keeps cohorts seen for k more and stops there), ``group``, ``calendar``, ``simple``.
     `anticipation`: periods before the date in which units may react already.
 
-    Columns: ``group``, ``period`` or ``relative`` as asked, ``estimate``, ``std_error``, ``low``, ``high``, ``p_value``,
-    ``band_low``, ``band_high``. Extras: ``estimate`` (the overall effect), ``aggregates`` (all four),
+    Columns: ``group``, ``period`` or ``relative`` as asked, ``estimate``, ``std_error``, ``low``, ``high``,
+    ``p_value``, ``band_low``, ``band_high``. Extras: ``estimate`` (overall), ``aggregates`` (all four),
     ``pre_trend``, ``cohorts``, ``two_way`` (what a two-way regression says, and how much of it is forbidden
     comparisons). Units not seen in all periods are left out and counted. Raises UsageError without controls.
     """
