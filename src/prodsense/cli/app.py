@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "lifecycle": Entry("Behaviour", "behavior_activity", "New, retained, resurrected, churned and dormant users."),
     "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through steps, and how fast."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
+    "causal": Entry("Inference", "causal", "What a change did where nobody drew lots: methods with their checks."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),
 }
