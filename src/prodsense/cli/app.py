@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry("Inference", "explain", "Why a number moved: its parts, its slices, since when."),
     "detect": Entry("Health", "detect", "What is off: run detectors, now or on history."),
     "findings": Entry("Health", "detect", "The queue of findings: look, acknowledge, close."),
+    "causal": Entry("Inference", "causal", "What a change did where nobody drew lots: methods with their checks."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),
 }
