@@ -15,12 +15,12 @@ Every other row counts; removing duplicates of one event is the work of ingest, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import UsageError
@@ -173,7 +173,7 @@ class EventTable:
     # -- SQL -----------------------------------------------------------------------------------------
 
     def _condition(self) -> str:
-        return condition_sql(self.where)
+        return condition_sql(self.where, self.schema, self.label)
 
     def moment(self) -> str:
         """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""
@@ -243,3 +243,12 @@ class EventTable:
             return ()
         rows = "row" if self.left_out == 1 else "rows"
         return (f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+
+
+#: What a method takes: events, or what gives them when called, such as `Warehouse.events`.
+Events: TypeAlias = EventTable | Callable[[], EventTable]
+
+
+def events_of(given: Events) -> EventTable:
+    """The events that are meant: a table as it is, or that of a warehouse's pack."""
+    return given if isinstance(given, EventTable) else given()

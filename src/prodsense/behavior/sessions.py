@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 
@@ -27,7 +27,7 @@ BACKGROUND = "app_background"
 
 
 def sessions(
-    events: EventTable,
+    events: Events,
     *,
     gap: float = 30,
     grace: float = 5,
@@ -46,6 +46,7 @@ def sessions(
     `kernel` finds the starts in this process, on arrays the engine has sorted, instead of by window functions in
     SQL; both give the same rows. Raises UsageError for a gap or grace that is not positive.
     """
+    events = events_of(events)
     if gap <= 0 or grace <= 0:
         raise UsageError(f"gap and grace are minutes above 0, not {gap:g} and {grace:g}")
     moment = events.as_of(as_of, tz)

@@ -44,6 +44,8 @@ COMMANDS: dict[str, Entry] = {
     "retention": Entry("Behaviour", "behavior_activity", "Which share of the users comes back, by day of entry."),
     "lifecycle": Entry("Behaviour", "behavior_activity", "New, retained, resurrected, churned and dormant users."),
     "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through steps, and how fast."),
+    "survival": Entry("Behaviour", "behavior_groups", "How long until something happens, and to whom it has not."),
+    "cohorts": Entry("Behaviour", "behavior_groups", "Sets of users by what they did or are: size and overlap."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "experiment": Entry("Inference", "experiments", "An experiment's readout: split, effects, ship, hold or stop."),
     "explain": Entry("Inference", "explain", "Why a number moved: its parts, its slices, since when."),
