@@ -129,7 +129,7 @@ class EventTable:
             device=self._column(schema, self.device, "device") if self.device else None,
             dimensions=tuple(self._column(schema, name, "dimension") for name in self.dimensions),
         )  # fmt: skip
-        table._check_time()
+        table._check_time(table.time)
         table._condition()  # refuses a bad condition now, not in the middle of a method
         return table
 
@@ -143,21 +143,21 @@ class EventTable:
         hint = did_you_mean(name, set(schema)) or f" It has: {', '.join(schema)}"
         raise UsageError(f"{self.label} has no column {name} (asked for as {role}).{hint}")
 
-    def _check_time(self) -> None:
+    def _check_time(self, name: str) -> None:
         import pyarrow as pa
 
-        kind = self.schema[self.time]
+        kind = self.schema[name]
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            self._check_text_time()
+            self._check_text_time(name)
         elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise UsageError(
-                f"{self.label}: {self.time} holds {kind}, not times;"
+                f"{self.label}: {name} holds {kind}, not times;"
                 " name a TIMESTAMP or DATE column as time, or cast it first"
             )
 
-    def _check_text_time(self) -> None:
+    def _check_text_time(self, name: str) -> None:
         """Text is taken for times when all of it reads as times without an offset, which a cast would drop."""
-        time = comma([self.time])
+        time = comma([name])
         odd = self.engine.query(
             f"SELECT {time} AS value FROM {quoted(self.relation)} WHERE {time} IS NOT NULL"
             f" AND (TRY_CAST({time} AS TIMESTAMP) IS NULL OR {time} LIKE '%Z' OR {time} LIKE '%:%+%'"
@@ -165,9 +165,15 @@ class EventTable:
         )["value"].to_pylist()
         if odd:
             raise UsageError(
-                f"{self.label}: {self.time} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
+                f"{self.label}: {name} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
                 " cast it to TIMESTAMP first"
             )
+
+    def time_column(self, name: str) -> str:
+        """A column of the relation by name, like `column`; UsageError also when it holds no times."""
+        found = self.column(name)
+        self._check_time(found)
+        return found
 
     def column(self, name: str) -> str:
         """A column of the relation by name, as it is spelled there; UsageError when there is none."""
@@ -199,9 +205,9 @@ class EventTable:
 
         return render(read_filter(self.where), "duckdb")
 
-    def moment(self) -> str:
-        """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""
-        return f"CAST({comma([self.time])} AS TIMESTAMP)"
+    def moment(self, column: str = "") -> str:
+        """SQL of a row's time (or another column of times) as a TIMESTAMP in UTC, over the relation's columns."""
+        return f"CAST({comma([column or self.time])} AS TIMESTAMP)"
 
     def select(self, extra: Mapping[str, str] | None = None, *, condition: str = "") -> str:
         """A SELECT (source dialect) of the events under the fixed names of this module.
