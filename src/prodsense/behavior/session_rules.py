@@ -91,7 +91,7 @@ class Rules:
         if self.background:
             found |= {"grace": self.grace * 60.0, "background": self.background}
         if self.devices == "joined":
-            found |= {"join": self.join * 60.0, "open_join": self.join}
+            found |= {"near": self.join * 60.0, "open_near": self.join}
         return found
 
     # -- events ----------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class Rules:
             " MAX(event_time) OVER (PARTITION BY user_id, device_id, number) AS part_end FROM cut),"
             f" reaching AS (SELECT *, MAX(part_end) {parts} 1 PRECEDING) AS reached FROM spans),"
             " parted AS (SELECT *, CASE WHEN is_part = 1 AND (reached IS NULL"
-            " OR seconds_between(reached, event_time) >= :join) THEN 1 ELSE 0 END AS begins FROM reaching),"
+            " OR seconds_between(reached, event_time) >= :near) THEN 1 ELSE 0 END AS begins FROM reaching),"
             f" numbered AS (SELECT *, SUM(begins) {parts} CURRENT ROW) AS number FROM parted)"
             " SELECT *, CASE WHEN LAG(number)"
             f" {window} = number THEN 0 ELSE 1 END AS is_first,"
@@ -209,7 +209,7 @@ class Rules:
             items.append("CAST(COUNT(DISTINCT platform) AS BIGINT) AS platforms")
         until = "MAX(until)"
         if self.devices == "joined":
-            until = "GREATEST(MAX(until), add_minutes(MAX(event_time), :open_join))"
+            until = "GREATEST(MAX(until), add_minutes(MAX(event_time), :open_near))"
         return (
             f"SELECT {', '.join(items)}, {until} AS open_until FROM ({self.numbered(events, logged)}) AS events_numbered"
             f" GROUP BY {who}, number"
@@ -230,10 +230,11 @@ def subject_key(columns: str) -> str:
 
     The parts are set apart by lengths and a bar: no two subjects can write the same text.
     """
+    empty = "''"
     device = "CASE WHEN device_id IS NULL THEN 'n' ELSE CONCAT('d', text_of(device_id)) END"
     return (
         "CONCAT(text_of(LENGTH(text_of(user_id))), '|', text_of(user_id),"
-        f" {device if 'device_id' in columns else repr('')})"
+        f" {device if 'device_id' in columns else empty})"
     )
 
 
