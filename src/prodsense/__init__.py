@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activity", "ContractError", "EventTable", "ProdsenseError", "SqlError", "UsageError", "Warehouse",
-    "active_users", "catalog", "cohort", "funnel", "lifecycle", "open", "optional", "paths", "retention",
+    "active_users", "catalog", "cohort", "cohorts", "funnel", "lifecycle", "open", "optional", "paths", "retention",
     "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
 ]  # fmt: skip
 

@@ -15,13 +15,13 @@ Every other row counts; removing duplicates of one event is the work of ingest, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import EngineError, UnsupportedError, UsageError, did_you_mean
@@ -200,10 +200,15 @@ class EventTable:
     def _condition(self) -> str:
         if not self.where:
             return ""
+        from sqlglot import exp
+
         from prodsense.engines.dialect import render
         from prodsense.metrics.filters import read_filter
 
-        return render(read_filter(self.where), "duckdb")
+        tree = read_filter(self.where)
+        for column in tree.find_all(exp.Column):
+            self._column(self.schema, column.name, "condition")
+        return render(tree, "duckdb")
 
     def moment(self, column: str = "") -> str:
         """SQL of a row's time (or another column of times) as a TIMESTAMP in UTC, over the relation's columns."""
@@ -273,6 +278,15 @@ class EventTable:
             return ()
         rows = "row" if self.left_out == 1 else "rows"
         return (f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+
+
+#: What a method takes: events, or what gives them when called, such as `Warehouse.events`.
+Events: TypeAlias = EventTable | Callable[[], EventTable]
+
+
+def events_of(given: Events) -> EventTable:
+    """The events that are meant: a table as it is, or that of a warehouse's pack."""
+    return given if isinstance(given, EventTable) else given()
 
 
 def is_file(name: str) -> bool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prodsense.behavior import funnel_sql
 from prodsense.behavior.durations import seconds, spoken
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.funnel_steps import Step, read_steps
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
+
+if TYPE_CHECKING:
+    from prodsense.behavior.drops import Asked
 
 ORDERS = ("ordered", "strict", "any")
 ENTRIES = ("first", "best", "every")
@@ -23,8 +27,27 @@ COMPARED = ("count", "of_first", "of_step")
 _EVER = datetime(1, 1, 1)
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class Funnel(Answer):
+    """The answer of `funnel`; it can also tell who drops, as long as its events are there."""
+
+    asked: Asked | None = field(default=None)
+
+    def drops(
+        self, columns: str | Sequence[str] = (), *, events: bool = True, at_least: int = 20, confidence: float = 0.95
+    ) -> Answer:
+        """Attributes (`columns`) and other events that those who drop have more, or less, than those who go on.
+
+        See `prodsense.behavior.drops.drops`.
+        """
+        from prodsense.behavior.drops import drops
+
+        assert self.asked is not None
+        return drops(self.asked, columns, events=events, at_least=at_least, confidence=confidence)
+
+
 def funnel(
-    events: EventTable,
+    events: Events,
     steps: Sequence[str | Step],
     *,
     within: str | timedelta | None = None,
@@ -39,7 +62,7 @@ def funnel(
     as_of: object = None,
     quantiles: Sequence[float] = (0.5, 0.9),
     tz: str = "UTC",
-) -> Answer:
+) -> Funnel:
     """How many entries reach each of `steps`; one row for each slice and step.
 
     * A step is the name of an event (``"?coupon"`` is optional), or `step(...)` or `optional(...)`, which also take
@@ -61,6 +84,7 @@ def funnel(
     of the slice. With `compare` also ``_previous`` and ``_delta`` of the first three numbers.
     Raises UsageError for steps or options that contradict each other and when there are no events.
     """
+    events = events_of(events)
     _choose(order, ORDERS, "order")
     _choose(entries, ENTRIES, "entries")
     _choose(attribution, ATTRIBUTIONS, "attribution")
@@ -97,10 +121,12 @@ def funnel(
     units = {"of_first": "share", "of_step": "share", "count": "count", "dropped": "count", "censored": "count"}
     units |= {f"{name}_{suffix}": units[name] for name in COMPARED for suffix in ("previous", "delta")}
     units |= {f"{kind}_{_name(q)}": "seconds" for kind in ("step", "total") for q in quantiles}
-    return Answer(
+    from prodsense.behavior.drops import Asked
+
+    return Funnel(
         arrow=Rows.from_rows(found).arrow, extras=extras, units=units, notes=tuple(notes),
         dialect=events.engine.dialect, statements=tuple(request.statements), title="Funnel",
-        method="funnel", as_of=moment, tz=tz, picture=picture,
+        method="funnel", as_of=moment, tz=tz, picture=picture, asked=Asked(events.by(), shape, start, end, moment, tz),
     )
 
 

@@ -20,7 +20,7 @@ from prodsense.behavior.daily import (
     qualify,
     user_days_sql,
 )
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, events_of
 from prodsense.behavior.result import Answer, days_over
 from prodsense.errors import UsageError
 
@@ -29,7 +29,7 @@ STATES = ("new", "retained", "resurrected", "churned", "dormant")
 
 
 def lifecycle(
-    events: EventTable,
+    events: Events,
     *,
     grain: str = "day",
     event: str | Sequence[str] = (),
@@ -45,6 +45,7 @@ def lifecycle(
     at any time before and are not now (the churned among them). Calendar periods are of zone `tz`; the period that is
     not over at `as_of` is in `incomplete`. With `by`, each value stands alone, as if only its events existed.
     """
+    events = events_of(events)
     check_grain(grain)
     moment = events.as_of(as_of, tz)
     table = one_dimension(events, by)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prodsense.behavior.durations import seconds, spoken
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
@@ -18,7 +18,7 @@ START, END, OTHER, NONE = "(start)", "(end)", "(other)", "(none)"
 
 
 def paths(
-    events: EventTable, *, steps: int = 5, top: int = 7, gap: str | timedelta = "30m", start: str | None = None,
+    events: Events, *, steps: int = 5, top: int = 7, gap: str | timedelta = "30m", start: str | None = None,
     merge: bool = False, since: object = None, until: object = None, as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """The first `steps` events of sessions as links from each step to the next; drawn as a Sankey diagram.
@@ -65,7 +65,7 @@ def paths(
 
 
 def step_matrix(
-    events: EventTable, *, steps: int = 10, top: int = 15, gap: str | timedelta = "30m", start: str | None = None,
+    events: Events, *, steps: int = 10, top: int = 15, gap: str | timedelta = "30m", start: str | None = None,
     merge: bool = False, since: object = None, until: object = None, as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """Which share of sessions stands at which event after so many steps; drawn as a heatmap.
@@ -100,7 +100,7 @@ def step_matrix(
 
 
 def transitions(
-    events: EventTable, *, gap: str | timedelta = "30m", merge: bool = False, since: object = None,
+    events: Events, *, gap: str | timedelta = "30m", merge: bool = False, since: object = None,
     until: object = None, as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """How often each event is followed by each other inside sessions, and how soon; drawn as a heatmap.
@@ -149,9 +149,10 @@ class _Request:
     """Sessions of one request, asked for several aggregates."""
 
     def __init__(
-        self, events: EventTable, gap: str | timedelta, start: str | None, merge: bool, since: object,
+        self, given: Events, gap: str | timedelta, start: str | None, merge: bool, since: object,
         until: object, as_of: object, tz: str,
     ) -> None:
+        events = events_of(given)
         if not events.event:
             raise UsageError("paths tell events apart: name the event column (--event)")
         self.events, self.start, self.tz = events.by(), start, tz

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from prodsense.behavior.cohorts import Cohort
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer, day_label, days_over, spread
 from prodsense.errors import UsageError, did_you_mean
 from prodsense.metrics import periods
@@ -61,7 +61,7 @@ class Cells:
 
 
 def retention(
-    events: EventTable,
+    events: Events,
     *,
     start_event: str | None = None,
     return_event: str | None = None,
@@ -91,6 +91,7 @@ def retention(
     ``size`` (entries whose window is over), ``retained``, ``rate`` (share), ``censored`` (entries left out).
     Raises UsageError for wrong options and when there are no events.
     """
+    events = events_of(events)
     windows = windows_of(kind, days, brackets)
     if grain not in GRAINS:
         raise UsageError(f"no cohorts of grain {grain!r}; choose one of {', '.join(GRAINS)}")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from prodsense.behavior import clocks
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer
 from prodsense.behavior.session_rules import BACKGROUND, Rules, session_key
 
@@ -28,7 +28,7 @@ __all__ = ["BACKGROUND", "sessions", "sessions_sql"]
 
 
 def sessions(
-    events: EventTable,
+    events: Events,
     *,
     gap: float = 30,
     grace: float = 5,
@@ -65,6 +65,7 @@ def sessions(
     SQL; both give the same rows. It is for plain sessions: with platforms or devices joined SQL is used.
     Raises UsageError for a length that is not positive, or a column that is not there.
     """
+    events = events_of(events)
     rules = Rules.of(
         events, gap=gap, grace=grace, background=background, devices=devices, join=join, platform=platform,
         received=received, tolerance=tolerance,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer
 from prodsense.behavior.survival_math import Lives, kaplan_meier, log_rank
 from prodsense.errors import UsageError
@@ -20,7 +20,7 @@ UNITS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 
 
 def survival(
-    events: EventTable,
+    events: Events,
     end: str,
     *,
     start: str | None = None,
@@ -42,6 +42,7 @@ def survival(
 
     Rows as of `curves`. Raises UsageError for wrong options and when there are no events.
     """
+    events = events_of(events)
     if not events.event:
         raise UsageError("survival until an event tells events apart: name the event column (--event)")
     if unit not in UNITS:

@@ -44,6 +44,8 @@ COMMANDS: dict[str, Entry] = {
     "retention": Entry("Behaviour", "behavior_activity", "Which share of the users comes back, by day of entry."),
     "lifecycle": Entry("Behaviour", "behavior_activity", "New, retained, resurrected, churned and dormant users."),
     "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through steps, and how fast."),
+    "survival": Entry("Behaviour", "behavior_groups", "How long until something happens, and to whom it has not."),
+    "cohorts": Entry("Behaviour", "behavior_groups", "Sets of users by what they did or are: size and overlap."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),

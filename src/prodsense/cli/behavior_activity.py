@@ -2,62 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from prodsense.cli.behavior_options import (
+    AsOfOption,
+    ByOption,
+    ChartOption,
+    EventOption,
+    InOption,
+    SqlOption,
+    TableArgument,
+    TimeOption,
+    UserOption,
+    WhereOption,
+    ZoneOption,
+    tell,
+    zone,
+)
 from prodsense.cli.common import (
     Format,
     FormatOption,
+    SinceOption,
+    UntilOption,
     WarehouseOption,
     commands,
     examples,
-    notify,
-    read,
     split_names,
-    warehouse_url,
-    write_rows,
 )
-from prodsense.errors import UsageError
-
-if TYPE_CHECKING:
-    from prodsense.behavior import Answer, EventTable
-    from prodsense.warehouse import Warehouse
 
 app = commands()
-
-TableArgument = Annotated[
-    str,
-    typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, or a CSV, Parquet or NDJSON file."),
-]
-UserOption = Annotated[
-    str, typer.Option("--user", metavar="COLUMN", show_default=False, help="The column that names the user.")
-]
-TimeOption = Annotated[
-    str, typer.Option("--time", metavar="COLUMN", show_default=False, help="The column with the moment of the event.")
-]
-EventOption = Annotated[
-    str | None,
-    typer.Option("--event", metavar="COLUMN", show_default=False, help="The column with the name of the event."),
-]
-WhereOption = Annotated[
-    str | None,
-    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-]
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", metavar="MOMENT", show_default=False,
-                 help="The moment to look from (default: the newest event)."),
-]
-ZoneOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of days and periods.")]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option("--chart", metavar="FILE", show_default=False,
-                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-]
 
 
 class Kind(StrEnum):
@@ -89,52 +65,20 @@ class Period(StrEnum):
     year = "year"
 
 
-def answer_from(
-    ctx: typer.Context, warehouse: str | None, name: str, method: Callable[[EventTable], Answer], form: Format,
-    chart: Path | None, **columns: Any,
-) -> None:
-    """Run `method` on the events of a table or file, write its answer and draw it where asked for."""
-    from prodsense.behavior.events import EventTable, is_file
-
-    if chart:
-        _check_chart(chart)
-    if is_file(name):
-        with EventTable.read(name, **columns) as events:
-            answer = method(events)
-    else:
-        def ask(wh: Warehouse) -> Answer:
-            return method(EventTable.of(wh.engine, wh.relation(name), **columns))
-
-        answer = read(warehouse_url(ctx, warehouse), ask)
-    write_rows(answer, form)
-    if chart:
-        from prodsense.charts.export import save
-
-        save(answer.chart(), chart)
-        notify(f"chart written to {chart}")
-
-
-def _check_chart(path: Path) -> None:
-    """Before the work, not after it."""
-    from prodsense.charts.export import FORMATS
-
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
-
-
 @app.command(
     epilog=examples(
         "prodsense retention delivery.fact_orders --user customer_id --time order_timestamp --days 14",
         "prodsense retention clicks.parquet --user user_id --time ts --event name --return-event pay --days 7",
+        "prodsense retention clicks.parquet --user user_id --time ts --event name --grain all"
+        " --in 'buyers: event=pay, within_days=7'",
     )
 )
 def retention(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     start_event: Annotated[
         str | None,
@@ -151,11 +95,8 @@ def retention(
         typer.Option("--cohort", metavar="first|any|COLUMN",
                      help="Enter once, on every day with a start event, or at the moment in a column."),
     ] = "first",
-    by: Annotated[
-        list[str] | None,
-        typer.Option("--by", metavar="COLUMN", show_default=False,
-                     help="Slice by the value at entry; repeat, or part with commas."),
-    ] = None,
+    by: ByOption = None,
+    inside: InOption = None,
     days: Annotated[int, typer.Option("--days", metavar="N", help="Days after entry to look at.")] = 30,
     kind: Annotated[
         Kind, typer.Option("--kind", metavar="exact|unbounded|rolling",
@@ -169,26 +110,33 @@ def retention(
     grain: Annotated[
         CohortGrain, typer.Option("--grain", metavar="day|week|month|quarter|year|all", help="Group days of entry.")
     ] = CohortGrain.day,
+    since: SinceOption = None,
+    until: UntilOption = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Which share of the users who entered on a day came back N days later.
 
-    Users whose window is not over count in no number; the column `censored` says how many they are.
+    Users enter from --since (inside) to --until (outside). Those whose window is not over count in no number; the
+    column `censored` says how many they are.
     """
+    from prodsense.behavior import read_cohort
     from prodsense.behavior import retention as method
 
-    answer_from(
+    tell(
         ctx, warehouse, table,
         lambda events: method(
-            events, start_event=start_event, return_event=return_event, cohort=cohort, by=split_names(by), days=days,
-            kind=kind.value, brackets=brackets, grain=grain.value, as_of=as_of, tz=tz,
+            events, start_event=start_event, return_event=return_event, cohort=cohort,
+            by=[*split_names(by), *(read_cohort(events, rule, tz=zone(tz)) for rule in inside or ())],
+            days=days, kind=kind.value, brackets=brackets, grain=grain.value, since=since, until=until, as_of=as_of,
+            tz=zone(tz),
         ),
-        form, chart, user=user, time=time, event=event, where=where or "",
+        form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 
 
@@ -198,8 +146,15 @@ def retention(
 def lifecycle(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
+    active: Annotated[
+        list[str] | None,
+        typer.Option("--active", metavar="NAME", show_default=False,
+                     help="Only this event makes a user active; repeat for several (default: any)."),
+    ] = None,
     grain: Annotated[
         Period, typer.Option("--grain", metavar="day|week|month|quarter|year", help="Length of a period.")
     ] = Period.day,
@@ -208,7 +163,8 @@ def lifecycle(
     ] = "",
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
@@ -216,9 +172,10 @@ def lifecycle(
     """Active users by where they come from: new, retained, resurrected; and those who churned or lie dormant."""
     from prodsense.behavior import lifecycle as method
 
-    answer_from(
-        ctx, warehouse, table, lambda events: method(events, grain=grain.value, by=by, as_of=as_of, tz=tz), form, chart,
-        user=user, time=time, where=where or "",
+    tell(
+        ctx, warehouse, table,
+        lambda events: method(events, grain=grain.value, event=active or (), by=by, as_of=as_of, tz=zone(tz)),
+        form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 
 
@@ -228,8 +185,9 @@ def lifecycle(
 def sessions(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     device: Annotated[
         str | None,
@@ -247,7 +205,8 @@ def sessions(
     ] = "app_background",
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
@@ -255,8 +214,8 @@ def sessions(
     """Runs of events of one user and device without a long gap; one row a session."""
     from prodsense.behavior import sessions as method
 
-    answer_from(
+    tell(
         ctx, warehouse, table,
-        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=tz),
-        form, chart, user=user, time=time, event=event, device=device, where=where or "",
+        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=zone(tz)),
+        form, chart, sql, user=user, time=time, event=event, device=device, where=where or "",
     )  # fmt: skip

@@ -242,6 +242,23 @@ class Field:
 
 
 @dataclass(frozen=True)
+class EventLog:
+    """Where users of a product act: a table or model, and which of its columns are user, time and event.
+
+    A pack's `events.py` declares its own as ``EVENTS_TABLE``; methods then need no columns to be named.
+    `where` says which rows count (not those of internal and test users).
+    """
+
+    table: str
+    user: str
+    time: str
+    event: str | None = None
+    device: str | None = None
+    dimensions: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Event:
     """A contracted event: name, version, fields. A higher version may only add optional fields."""
 

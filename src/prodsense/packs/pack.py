@@ -9,7 +9,8 @@
         queries/*.sql    named queries
         policies/*.sql   violations of a policy that policies.py declares
         metrics.py       METRICS, DIMENSIONS
-        policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py, events.py
+        policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py
+        events.py        EVENTS, EVENTS_TABLE
         dashboards.py    CHARTS, DASHBOARDS
         simulate.py      simulate(days, scale, seed) -> Simulation
 """
@@ -35,6 +36,7 @@ from prodsense.contracts.vocabulary import (
     Detector,
     Dimension,
     Event,
+    EventLog,
     Experiment,
     Metric,
     Model,
@@ -146,6 +148,13 @@ class Pack:
     @cached_property
     def events(self) -> Mapping[str, Event]:
         return self._declared("events", "EVENTS")
+
+    @cached_property
+    def event_log(self) -> EventLog | None:
+        """Where its users act, if the pack declares it (``EVENTS_TABLE`` of events.py)."""
+        if find_spec(f"{self.module}.events") is None:
+            return None
+        return getattr(import_module(f"{self.module}.events"), "EVENTS_TABLE", None)
 
     @cached_property
     def charts(self) -> Mapping[str, Chart]:
