@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from prodsense.behavior import kernels
 from prodsense.behavior.events import EventTable
+from prodsense.behavior.kernels_sessions import session_table
+from prodsense.behavior.log import log_for
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 
@@ -53,21 +56,30 @@ def sessions(
     marked = bool(background and events.event)
     if marked:
         params |= {"grace": grace * 60.0, "background": background}
-    statements: Any = ()
-    if kernel:
-        source = _by_kernel(events, params, marked)
+    sql = sessions_sql(events, marked, tz)
+    statements: Any = ((sql, params),)
+    # A log knows no devices.
+    log, behind = log_for(events) if not events.device else (None, "")
+    if log is not None or kernel:
+        if log is None:
+            source = _by_kernel(events, params, marked)
+        else:
+            source = session_table(log, gap * 60.0, grace * 60.0, background if marked else None, moment)
         with events.engine.temporary(source) as name:
             found = events.engine.query(_finish(events, f"SELECT * FROM {name}", tz))
     else:
-        sql = sessions_sql(events, marked, tz)
-        found, statements = events.engine.query(sql, params), ((sql, params),)
+        found = events.engine.query(sql, params)
     still = _still_open(found, moment, gap * 60.0)
     notes = list(events.notes())
     if still:
         notes.append(f"{still} sessions may still go on at {moment:%Y-%m-%d %H:%M}")
+    if behind:
+        notes.append(behind)
+    form = "kernel (numpy)" if log is None and kernel else kernels.form_of(log)
     return Answer(
         arrow=found, method="sessions", title="Sessions", units={"seconds": "seconds", "events": "count"}, as_of=moment,
-        tz=tz, notes=tuple(notes), extras={"sessions": found.num_rows, "open": still}, statements=statements,
+        tz=tz, notes=tuple(notes), extras={"sessions": found.num_rows, "open": still, "form": form},
+        statements=statements,
         dialect=events.engine.dialect, picture=_picture,
     )
 
