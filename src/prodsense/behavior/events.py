@@ -30,8 +30,11 @@ from prodsense.metrics import periods
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from prodsense.behavior.log import EventLog
     from prodsense.engines.base import Engine
 
+#: Ways to answer a sequence question (`EventTable.form`).
+FORMS = ("auto", "sql", "kernel")
 #: Endings of files that can be read in place.
 FILES = (".csv", ".tsv", ".parquet", ".ndjson", ".jsonl")
 
@@ -56,6 +59,10 @@ class EventTable:
     schema: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Keeps the engine and registered data of `read` alive as long as the table is used.
     _owned: ExitStack | None = field(default=None, repr=False, compare=False)
+    #: The sorted log of the same events (`EventLog.attach`), if there is one.
+    log: EventLog | None = field(default=None, repr=False, compare=False)
+    #: How sequence questions are answered: ``sql``, from a log (``kernel``), or whichever costs less.
+    form: str = field(default="auto", repr=False, compare=False)
 
     @classmethod
     def of(
@@ -190,6 +197,19 @@ class EventTable:
 
         return replace(self, dimensions=tuple(self.column(name) for name in names))
 
+    def answered_by(self, form: str) -> EventTable:
+        """The same events, their sequence questions answered by ``sql``, ``kernel`` or ``auto``."""
+        from dataclasses import replace
+
+        if form not in FORMS:
+            raise UsageError(f"no form of answering named {form!r}; choose one of {', '.join(FORMS)}")
+        return replace(self, form=form)
+
+    @property
+    def owned(self) -> bool:
+        """Whether the events are data in memory, which nobody changes."""
+        return self._owned is not None
+
     @property
     def dimension_columns(self) -> dict[str, str]:
         """Dimension → its name in `select`."""
@@ -260,6 +280,12 @@ class EventTable:
         if self.span is None:
             raise UsageError(f"{self.label} holds no events with a user and a time; nothing to answer from")
         return self.span[1]
+
+    @cached_property
+    def count(self) -> int:
+        """Events with a user and a time."""
+        found = self.engine.query(f"WITH events AS ({self.select()}) SELECT COUNT(*) AS n FROM events")
+        return int(found["n"][0].as_py())
 
     @cached_property
     def left_out(self) -> int:

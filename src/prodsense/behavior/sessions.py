@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from prodsense.behavior import clocks
+from prodsense.behavior import clocks, kernels
 from prodsense.behavior.events import Events, EventTable, events_of
+from prodsense.behavior.kernels_sessions import session_table
+from prodsense.behavior.log import log_for
 from prodsense.behavior.result import Answer
 from prodsense.behavior.session_rules import BACKGROUND, Rules, session_key
 
@@ -72,14 +74,24 @@ def sessions(
     )  # fmt: skip
     moment, mended = looked_at(events, rules, as_of, tz)
     params = {**rules.params(), "as_of": moment}
-    statements: Any = ()
-    if kernel and rules.devices != "joined" and not rules.platform and (rules.devices == "apart" or not events.device):
-        with events.engine.temporary(_by_kernel(events, rules, params)) as name:
+    sql = sessions_sql(events, rules, tz)
+    plain = not (rules.platform or (events.device and rules.devices != "apart"))
+    # A log knows no devices, and times as they were stored.
+    log, behind = log_for(events) if plain and not (events.device or rules.received) else (None, "")
+    kernel = kernel and plain
+    if log is not None or kernel:
+        if log is None:
+            source = _by_kernel(events, rules, params)
+        else:
+            source = session_table(log, rules.gap * 60.0, rules.grace * 60.0, rules.background or None, moment)
+        with events.engine.temporary(source) as name:
             found = events.engine.query(finished(events, rules, f"SELECT * FROM {name}", tz), params)
     else:
-        sql = sessions_sql(events, rules, tz)
-        found, statements = events.engine.query(sql, params), ((sql, params),)
-    return answer_of(events, rules, found, moment, tz, mended=mended, statements=statements)
+        found = events.engine.query(sql, params)
+    return answer_of(
+        events, rules, found, moment, tz, mended=mended, notes=[*events.notes(), *([behind] if behind else [])],
+        form="kernel (numpy)" if log is None and kernel else kernels.form_of(log), statements=((sql, params),),
+    )  # fmt: skip
 
 
 def looked_at(events: EventTable, rules: Rules, as_of: object, tz: str) -> tuple[datetime, dict[str, int]]:
@@ -106,22 +118,22 @@ def looked_at(events: EventTable, rules: Rules, as_of: object, tz: str) -> tuple
 
 def answer_of(
     events: EventTable, rules: Rules, found: pa.Table, moment: datetime, tz: str, *,
-    mended: Mapping[str, int] | None = None, notes: Sequence[str] | None = None, statements: Any = (),
+    notes: Sequence[str], mended: Mapping[str, int], form: str = "sql", statements: Any = (),
 ) -> Answer:
     """The answer of `sessions` from its rows."""
     import pyarrow.compute as pc
 
     still = int(pc.sum(found["is_open"]).as_py() or 0)
-    said = list(events.notes() if notes is None else notes)
+    said = list(notes)
     if still:
         verb = "session" if still == 1 else "sessions"
         said.append(f"{still} {verb} may still go on at {moment:%Y-%m-%d %H:%M}")
-    said += mended_notes(mended or {})
+    said += mended_notes(mended)
     units = {"seconds": "seconds", **dict.fromkeys(("events", "devices", "device_sessions", "platforms"), "count")}
     return Answer(
         arrow=found, method="sessions", title="Sessions", as_of=moment, tz=tz, notes=tuple(said),
         units={name: unit for name, unit in units.items() if name in found.column_names},
-        extras={"sessions": found.num_rows, "open": still, "devices": rules.devices, **(mended or {})},
+        extras={"sessions": found.num_rows, "open": still, "devices": rules.devices, "form": form, **mended},
         statements=statements, dialect=events.engine.dialect, picture=_picture,
     )
 
