@@ -19,8 +19,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activity", "ContractError", "EventTable", "ProdsenseError", "SqlError", "UsageError", "Warehouse",
-    "active_users", "catalog", "cohort", "cohorts", "funnel", "lifecycle", "open", "optional", "paths", "retention",
-    "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
+    "active_users", "catalog", "cohort", "cohorts", "feature_time", "funnel", "lifecycle", "open", "optional",
+    "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
 ]  # fmt: skip
 
 

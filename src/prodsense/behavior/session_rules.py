@@ -12,7 +12,7 @@ platform; so no answer hangs on the order of rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,22 +134,22 @@ class Rules:
 
     # -- sessions --------------------------------------------------------------------------------------
 
-    def order(self, events: EventTable) -> str:
-        """Columns by which events of a subject are ordered."""
+    def order(self, events: EventTable, beside: Sequence[str] = ()) -> str:
+        """Columns by which events of a subject are ordered; `beside` are further ones that an answer hangs on."""
         names = ["event_time", "goes_away"]
         names += ["event_name"] if events.event else []
         names += ["device_id"] if events.device and self.devices != "apart" else []
         names += ["platform"] if self.platform else []
-        return ", ".join(names)
+        return ", ".join([*names, *beside])
 
-    def numbered(self, events: EventTable, logged: str) -> str:
+    def numbered(self, events: EventTable, logged: str, beside: Sequence[str] = ()) -> str:
         """SELECT of the events with their session's number; ``until`` is when a session's device may go on no more."""
         if self.devices == "joined":
-            return self._joined(events, replace(self, devices="apart")._cut(events, logged))
-        return self._cut(events, logged)
+            return self._joined(events, replace(self, devices="apart")._cut(events, logged, beside))
+        return self._cut(events, logged, beside)
 
-    def _cut(self, events: EventTable, logged: str) -> str:
-        who, order = self.subject(events), self.order(events)
+    def _cut(self, events: EventTable, logged: str, beside: Sequence[str]) -> str:
+        who, order = self.subject(events), self.order(events, beside)
         window = f"OVER (PARTITION BY {who} ORDER BY {order})"
         passed = "seconds_between(prev_time, event_time)"
         grace = f" OR (prev_away = 1 AND {passed} >= :grace)" if self.background else ""
@@ -211,8 +211,8 @@ class Rules:
         if self.devices == "joined":
             until = "GREATEST(MAX(until), add_minutes(MAX(event_time), :open_near))"
         return (
-            f"SELECT {', '.join(items)}, {until} AS open_until FROM ({self.numbered(events, logged)}) AS events_numbered"
-            f" GROUP BY {who}, number"
+            f"SELECT {', '.join(items)}, {until} AS open_until"
+            f" FROM ({self.numbered(events, logged)}) AS events_numbered GROUP BY {who}, number"
         )
 
     def facts(self, events: EventTable) -> list[str]:
