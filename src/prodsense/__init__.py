@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 #: Methods on any table, and the module that each is imported from when it is named.
 _METHODS = {
     **dict.fromkeys(
-        ("Activity", "EventTable", "active_users", "cohort", "cohorts", "funnel", "lifecycle", "optional", "paths",
-         "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions"),
+        ("Activity", "EventTable", "active_users", "cohort", "cohorts", "feature_time", "funnel", "lifecycle",
+         "optional", "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions"),
         "prodsense.behavior",
     ),
     **dict.fromkeys(
