@@ -19,7 +19,7 @@ from prodsense.errors import UsageError
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from prodsense.realtime.checkpoint import Stream
+    from prodsense.realtime.checkpoint import Checkpointed
 
 #: The first bytes of a file, by which it is known again.
 _HEAD = 1024
@@ -51,7 +51,7 @@ def parse_lines(lines: Iterable[str | bytes]) -> tuple[list[dict[str, Any]], Int
 
 
 def read_file(
-    stream: Stream,
+    stream: Checkpointed,
     path: str | Path,
     *,
     batch: int = 10_000,
@@ -88,7 +88,7 @@ def read_file(
                 return total
 
 
-def read_lines(stream: Stream, lines: Iterable[str | bytes], *, batch: int = 10_000) -> Intake:
+def read_lines(stream: Checkpointed, lines: Iterable[str | bytes], *, batch: int = 10_000) -> Intake:
     """Push NDJSON from something that cannot be rewound, like `sys.stdin.buffer`, `batch` lines a transaction.
 
     There is no position to go back to: after a crash send the same lines again. Those that the stream has are
@@ -102,7 +102,7 @@ def read_lines(stream: Stream, lines: Iterable[str | bytes], *, batch: int = 10_
     return total
 
 
-def http_app(stream: Stream, *, max_bytes: int = 8_000_000) -> Starlette:
+def http_app(stream: Checkpointed, *, max_bytes: int = 8_000_000) -> Starlette:
     """An ASGI app that takes events at ``POST /events``: NDJSON, or a JSON object or array of objects.
 
     It answers 200 with ``{"events": n}`` after the commit. Any other answer means that none of the request was
@@ -162,7 +162,7 @@ def _fingerprint(file: Any, offset: int) -> dict[str, Any]:
     return {"head": hashlib.sha256(file.read(min(offset, _HEAD))).hexdigest()}
 
 
-def _resume(stream: Stream, file: Any, path: Path) -> int:
+def _resume(stream: Checkpointed, file: Any, path: Path) -> int:
     position = stream.position
     if position is None:
         return 0
