@@ -1,4 +1,4 @@
-"""Where a stream's events come from: NDJSON in a growing file or on stdin, and HTTP POST.
+"""Where a stream's events come from: NDJSON in a growing file or on stdin, and HTTP POST. For Kafka see `kafka`.
 
 Lines that are no JSON object are counted and left out; what is wrong inside an object is counted by the stream.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -57,12 +59,14 @@ def read_file(
     batch: int = 10_000,
     follow: Callable[[], bool] | None = None,
     pause: float = 0.5,
+    progress: Callable[[Intake], None] | None = None,
 ) -> Intake:
     """Push what an NDJSON file holds beyond the stream's position, `batch` lines a transaction.
 
     Returns at the end of the file; with `follow` it waits there for `pause` seconds and goes on while
     `follow()` is true. A last line without line break is taken when it is a whole object, else left for the
-    next time. Raises UsageError where the file is not the one that the stream has read so far.
+    next time. `progress` hears of every commit. Raises UsageError where the file is not the one that the stream
+    has read so far.
     """
     path = Path(path)
     if not path.is_file():
@@ -80,6 +84,8 @@ def read_file(
                 events, intake = parse_lines(lines)
                 stream.push(events, {"bytes": offset, **_fingerprint(file, offset)})
                 total += intake
+                if progress:
+                    progress(intake)
             elif follow is not None and follow():
                 time.sleep(pause)
                 if path.stat().st_size < offset:
@@ -88,18 +94,58 @@ def read_file(
                 return total
 
 
-def read_lines(stream: Checkpointed, lines: Iterable[str | bytes], *, batch: int = 10_000) -> Intake:
-    """Push NDJSON from something that cannot be rewound, like `sys.stdin.buffer`, `batch` lines a transaction.
+def read_lines(
+    stream: Checkpointed,
+    lines: Iterable[str | bytes],
+    *,
+    batch: int = 10_000,
+    wait: float = 1.0,
+    progress: Callable[[Intake], None] | None = None,
+) -> Intake:
+    """Push NDJSON from something that cannot be rewound, like `sys.stdin.buffer`, up to `batch` lines a transaction.
 
-    There is no position to go back to: after a crash send the same lines again. Those that the stream has are
-    dropped as repeats (they need an event_id) or as late.
+    Of a pipe, lines that have come are pushed after `wait` seconds at the latest. There is no position to go back
+    to: after a crash send the same lines again. Those that the stream has are dropped as repeats (they need an
+    event_id) or as late. `progress` hears of every commit and, from a pipe, at every wait in vain.
     """
-    total, source = Intake(), iter(lines)
-    while some := list(islice(source, batch)):
-        events, intake = parse_lines(some)
-        stream.push(events)
-        total += intake
+    total = Intake()
+    for some in _arriving(lines, batch, wait):
+        intake = Intake()
+        if some:
+            events, intake = parse_lines(some)
+            stream.push(events)
+            total += intake
+        if progress:
+            progress(intake)
     return total
+
+
+def _arriving(lines: Iterable[str | bytes], batch: int, wait: float) -> Iterator[list[Any]]:
+    """Lists of up to `batch` lines; of a pipe what has come after `wait` seconds, maybe nothing."""
+    try:
+        pipe = lines.fileno()  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        source = iter(lines)
+        while some := list(islice(source, batch)):
+            yield some
+        return
+    rest, ready = b"", list[bytes]()
+    until = time.monotonic() + wait
+    while True:
+        left = until - time.monotonic()
+        if left <= 0 or len(ready) >= batch:
+            yield ready[:batch]
+            ready = ready[batch:]
+            until = time.monotonic() + wait
+        elif select.select([pipe], [], [], left)[0]:
+            block = os.read(pipe, 1 << 18)
+            if not block:
+                break
+            *whole, rest = (rest + block).split(b"\n")
+            ready += whole
+    ready.append(rest)
+    for at in range(0, len(ready), batch):
+        yield ready[at : at + batch]
 
 
 def http_app(stream: Checkpointed, *, max_bytes: int = 8_000_000) -> Starlette:
