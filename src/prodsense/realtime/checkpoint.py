@@ -65,6 +65,12 @@ class Buffer(Protocol):
     def to_json(self) -> str: ...
 
 
+def check_output(relation: str) -> None:
+    """Raise UsageError where a stream cannot write to a relation of this name."""
+    if relation.count(".") != 1 or not all(relation.split(".")) or relation.startswith(SYSTEM_SCHEMA + "."):
+        raise UsageError(f"a stream's output should be a relation like shop.sessions, not {relation}")
+
+
 class Checkpointed(ABC):
     """A stream by `name` whose results are appended to the relation `output`. It goes on where it stopped.
 
@@ -77,8 +83,7 @@ class Checkpointed(ABC):
     columns: ClassVar[Mapping[str, str]]
 
     def __init__(self, engine: Engine, name: str, output: str):
-        if output.count(".") != 1 or not all(output.split(".")) or output.startswith(SYSTEM_SCHEMA + "."):
-            raise UsageError(f"a stream's output should be a relation like shop.sessions, not {output}")
+        check_output(output)
         if not name:
             raise UsageError("a stream needs a name by which it is found again")
         self.name, self.output = name, output

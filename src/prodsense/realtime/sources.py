@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prodsense.errors import UsageError
+from prodsense.errors import ProdsenseError, UsageError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -148,12 +148,14 @@ def _arriving(lines: Iterable[str | bytes], batch: int, wait: float) -> Iterator
         yield ready[at : at + batch]
 
 
-def http_app(stream: Checkpointed, *, max_bytes: int = 8_000_000) -> Starlette:
+def http_app(
+    stream: Checkpointed, *, max_bytes: int = 8_000_000, progress: Callable[[Intake], None] | None = None
+) -> Starlette:
     """An ASGI app that takes events at ``POST /events``: NDJSON, or a JSON object or array of objects.
 
     It answers 200 with ``{"events": n}`` after the commit. Any other answer means that none of the request was
     taken in, so send it again: repeats are dropped by their event_id, which each event therefore needs. 400: not JSON
-    objects with an event_id; 413: more than `max_bytes`.
+    objects with an event_id; 413: more than `max_bytes`; 503: not now. `progress` hears of every commit.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -170,7 +172,12 @@ def http_app(stream: Checkpointed, *, max_bytes: int = 8_000_000) -> Starlette:
         events = _body(bytes(body))
         if isinstance(events, str):
             return JSONResponse({"error": events}, 400)
-        await run_in_threadpool(stream.push, events)
+        try:
+            await run_in_threadpool(stream.push, events)
+        except ProdsenseError as error:
+            return JSONResponse({"error": error.message}, 503)
+        if progress:
+            progress(Intake(len(events)))
         return JSONResponse({"events": len(events)})
 
     return Starlette(routes=[Route("/events", post, methods=["POST"])])
