@@ -164,7 +164,8 @@ def test_posts_are_taken_while_it_listens(tmp_path: Path, cli: Cli) -> None:
     assert (process.returncode, err) == (0, "")
     found = json.loads(out)
     assert found["rows"] == [{"event_type": "like", "events": 2}, {"event_type": "save", "events": 1}, {"event_type": "view", "events": 1}]
-    assert found["counts"]["duplicate"] == 6
+    # The last event moved time on by an hour: sent again, the others are late, it is known by its id.
+    assert (found["counts"]["late"], found["counts"]["duplicate"]) == (5, 1)
 
 
 def test_a_topic_is_read_on(cli: Cli) -> None:

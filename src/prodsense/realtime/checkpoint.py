@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STREAMS = f"{SYSTEM_SCHEMA}.streams"
 
-_COLUMNS = {"stream": "VARCHAR", "output": "VARCHAR", "seq": "BIGINT", "position": "VARCHAR", "state": "VARCHAR"}
+RECORD_COLUMNS = {"stream": "VARCHAR", "output": "VARCHAR", "seq": "BIGINT", "position": "VARCHAR", "state": "VARCHAR"}
 
 #: Columns of the output of sessions; see `prodsense.realtime.microbatch.OUTPUT`.
 OUTPUT_COLUMNS = {
@@ -71,6 +71,16 @@ def check_output(relation: str) -> None:
         raise UsageError(f"a stream's output should be a relation like shop.sessions, not {relation}")
 
 
+def record_rows(stream: str, output: str, seq: int, position: Any, state: str) -> pa.Table:
+    """A stream's row of `STREAMS`."""
+    import pyarrow as pa
+
+    text = pa.string()
+    schema = pa.schema({"stream": text, "output": text, "seq": pa.int64(), "position": text, "state": text})
+    values = (stream, output, seq, json.dumps(position), state)
+    return pa.Table.from_pylist([dict(zip(schema.names, values, strict=True))], schema=schema)
+
+
 class Checkpointed(ABC):
     """A stream by `name` whose results are appended to the relation `output`. It goes on where it stopped.
 
@@ -93,7 +103,7 @@ class Checkpointed(ABC):
         self._seq = 0
         self._position: Any = None
         with engine.transaction():
-            engine.create_table(STREAMS, _COLUMNS)
+            engine.create_table(STREAMS, RECORD_COLUMNS)
             self._load()
             lacking = set(self.columns) - set(engine.columns(output) or self.columns)
             if lacking:
@@ -176,14 +186,7 @@ class Checkpointed(ABC):
             return rows
 
     def _write(self, rows: pa.Table, buffer: Buffer, position: Any) -> None:
-        import pyarrow as pa
-
-        text = pa.string()
-        schema = pa.schema({"stream": text, "output": text, "seq": pa.int64(), "position": text, "state": text})
-        record = {
-            "stream": self.name, "output": self.output, "seq": self._seq + 1,
-            "position": json.dumps(position), "state": buffer.to_json(),
-        }  # fmt: skip
+        record = record_rows(self.name, self.output, self._seq + 1, position, buffer.to_json())
         with self._engine.transaction():
             stored = self._stored("seq")
             if (stored["seq"] if stored else 0) != self._seq:
@@ -193,7 +196,7 @@ class Checkpointed(ABC):
             if rows.num_rows:
                 self._engine.append(self.output, rows)
             self._engine.delete(STREAMS, "stream = :stream", {"stream": self.name})
-            self._engine.append(STREAMS, pa.Table.from_pylist([record], schema=schema))
+            self._engine.append(STREAMS, record)
 
     def _loaded(self) -> Buffer:
         if self._buffer is None:
@@ -249,8 +252,9 @@ class Stream(Checkpointed):
     def _resumed(self, state: str) -> MicroBatch:
         from prodsense.realtime.microbatch import MicroBatch
 
-        if "timeout" not in json.loads(state):
-            raise self._another("with a fixed-size buffer")
+        begun = json.loads(state)
+        if "pending" not in begun:
+            raise self._another("with its state in tables" if "tables" in begun else "with a fixed-size buffer")
         buffer, asked = MicroBatch.from_json(state, self._test_users), self._fresh()
         if buffer.lengths != asked.lengths:
             raise self._another("with timeout {} and lateness {}".format(*buffer.lengths))

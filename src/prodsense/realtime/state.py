@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -135,9 +136,8 @@ class SessionState:
 
     def to_json(self) -> str:
         """The state in a canonical order: equal states give equal text."""
-        return json.dumps(
+        return write_state(
             {
-                "version": VERSION,
                 "timeout": self.timeout,
                 "lateness": self.lateness,
                 "newest": self.newest,
@@ -150,14 +150,13 @@ class SessionState:
                 ],
                 "totals": dict(sorted(self.totals.items())),
                 "counts": self.counts,
-            },
-            separators=(",", ":"),
+            }
         )
 
     @classmethod
     def from_json(cls, saved: str) -> SessionState:
         """The state that `to_json` wrote. Raises ContractError for another layout."""
-        data = _read(saved)
+        data = read_state(saved)
         data["pending"] = [tuple(entry) for entry in data["pending"]]
         data["ids"] = OrderedDict(data["ids"])
         data["open"] = OrderedDict(
@@ -198,25 +197,29 @@ class FixedState:
 
     def to_json(self) -> str:
         """The state as text: equal states give equal text."""
-        return json.dumps(
+        return write_state(
             {
-                "version": VERSION, "size": self.size, "remember": self.remember, "items": self.items,
-                "ids": list(self.ids), "engagements": self.engagements, "view_seconds": self.view_seconds,
-                "counts": self.counts,
-            },
-            separators=(",", ":"),
+                "size": self.size, "remember": self.remember, "items": self.items, "ids": list(self.ids),
+                "engagements": self.engagements, "view_seconds": self.view_seconds, "counts": self.counts,
+            }
         )  # fmt: skip
 
     @classmethod
     def from_json(cls, saved: str) -> FixedState:
         """The state that `to_json` wrote. Raises ContractError for another layout."""
-        data = _read(saved)
+        data = read_state(saved)
         data["items"] = [tuple(item) for item in data["items"]]
         data["ids"] = OrderedDict.fromkeys(data["ids"])
         return cls(**data)
 
 
-def _read(saved: str) -> dict[str, Any]:
+def write_state(state: Mapping[str, Any]) -> str:
+    """A state as text, with the version of its layout."""
+    return json.dumps({"version": VERSION, **state}, separators=(",", ":"))
+
+
+def read_state(saved: str) -> dict[str, Any]:
+    """What `write_state` wrote. Raises ContractError for another layout."""
     data = json.loads(saved)
     if not isinstance(data, dict) or data.pop("version", None) != VERSION:
         raise ContractError("this stream's state was written by another version; finish the stream with that one")
