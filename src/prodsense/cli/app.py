@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry("Start", "start", "Make a project that maps your own data into a pack."),
     "simulate": Entry("Start", "start", "Write a pack's simulated tables as files."),
     "ingest": Entry("Data", "data", "Load files, URLs or a database table; every row is accounted for."),
+    "stream": Entry("Data", "stream", "Take events in as they come, each exactly once, by session or buffer."),
     "build": Entry("Data", "data", "Bring the models up to date with the tables."),
     "restate": Entry("Data", "data", "Compute days of a model anew, and what stands on it."),
     "catalog": Entry("Look", "look", "List everything the packs declare."),
