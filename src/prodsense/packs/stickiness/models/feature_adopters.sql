@@ -1,4 +1,4 @@
--- New users by feature: whether they used it in their first seven days (days 0 to 6), and whether they came back after them.
+-- New users by feature: whether they used it in their first seven days (days 0 to 6), and whether they were there in the fourth week.
 -- What counts as adoption ends before what counts as retention begins, so that nobody is an adopter because they stayed.
 -- kind: view
 -- time: signup_date
@@ -8,7 +8,7 @@
 -- column: tenure_days = days since signup at the newest day of activity [days]
 -- column: feature_name = feature
 -- column: is_adopter = used it on days 0 to 6
--- column: is_retained = active on any of days 7 to 30
+-- column: is_retained = active on any of days 21 to 27
 WITH features AS (
     SELECT DISTINCT feature_name
     FROM feature_days
@@ -24,7 +24,7 @@ SELECT
     n.tenure_days,
     f.feature_name,
     COALESCE(days_between(n.signup_date, u.first_day) <= 6, FALSE) AS is_adopter,
-    n.after_first_week AS is_retained
+    n.in_fourth_week AS is_retained
 FROM new_users AS n
 CROSS JOIN features AS f
 LEFT JOIN firsts AS u ON u.user_id = n.user_id AND u.feature_name = f.feature_name

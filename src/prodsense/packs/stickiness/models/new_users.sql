@@ -10,7 +10,7 @@
 -- column: on_day_1 = active on day 1
 -- column: on_day_7 = active on day 7
 -- column: on_day_30 = active on day 30
--- column: after_first_week = active on any of days 7 to 30
+-- column: in_fourth_week = active on any of days 21 to 27
 WITH newest AS (
     SELECT MAX(activity_date) AS day
     FROM active_days
@@ -21,7 +21,7 @@ lives AS (
         MAX(CASE WHEN days_between(m.signup_date, a.activity_date) = 1 THEN 1 ELSE 0 END) AS day_1,
         MAX(CASE WHEN days_between(m.signup_date, a.activity_date) = 7 THEN 1 ELSE 0 END) AS day_7,
         MAX(CASE WHEN days_between(m.signup_date, a.activity_date) = 30 THEN 1 ELSE 0 END) AS day_30,
-        MAX(CASE WHEN days_between(m.signup_date, a.activity_date) BETWEEN 7 AND 30 THEN 1 ELSE 0 END) AS later
+        MAX(CASE WHEN days_between(m.signup_date, a.activity_date) BETWEEN 21 AND 27 THEN 1 ELSE 0 END) AS later
     FROM members AS m
     JOIN active_days AS a ON a.user_id = m.user_id
     WHERE days_between(m.signup_date, a.activity_date) BETWEEN 1 AND 30
@@ -34,7 +34,7 @@ SELECT
     COALESCE(l.day_1, 0) = 1 AS on_day_1,
     COALESCE(l.day_7, 0) = 1 AS on_day_7,
     COALESCE(l.day_30, 0) = 1 AS on_day_30,
-    COALESCE(l.later, 0) = 1 AS after_first_week
+    COALESCE(l.later, 0) = 1 AS in_fourth_week
 FROM members AS m
 CROSS JOIN newest AS n
 LEFT JOIN lives AS l ON l.user_id = m.user_id
