@@ -1,6 +1,6 @@
 -- Cohorts of new users and how many of them were active on each day of their life: retention by day for any of its columns is
 -- a sum over few rows. A cohort is a day of signup, a channel, a campaign and a device. Without internal users.
--- key: cohort_key, day_n    partition: signup_date    spread: 400 days
+-- key: cohort_key, day_n
 -- time: signup_date
 -- column: cohort_key = day of signup, channel, campaign and device in one
 -- column: signup_date = day 0 [day]
@@ -9,8 +9,12 @@
 -- column: device = device of the first day that knows one
 -- column: day_n = days since signup; day 0 is always there, other days where anybody was active [days]
 -- column: cohort_users = users of the cohort [users]
--- column: active_users = of these, active on the day [users]
-WITH people AS (
+-- column: active_users = of these, active on the day; NULL of a day 0 before the first activity of all [users]
+WITH seen AS (
+    SELECT MIN(activity_date) AS first_day
+    FROM active_days
+),
+people AS (
     SELECT
         user_id,
         signup_date,
@@ -40,8 +44,9 @@ days AS (
 all_days AS (
     SELECT cohort_key, day_n, active_users FROM days
     UNION ALL
-    SELECT s.cohort_key, 0, 0
+    SELECT s.cohort_key, 0, CASE WHEN s.signup_date >= n.first_day THEN 0 END
     FROM sizes AS s
+    CROSS JOIN seen AS n
     WHERE NOT EXISTS (SELECT 1 FROM days AS d WHERE d.cohort_key = s.cohort_key AND d.day_n = 0)
 )
 SELECT

@@ -23,30 +23,42 @@ known AS (
     SELECT DISTINCT date_of(started_at) AS day
     FROM sessions
 ),
-steps AS (
+told AS (
     SELECT
         user_id,
         session_id,
+        MIN(occurred_at) AS started_at,
+        MAX(occurred_at) AS ended_at,
+        MIN(platform) AS platform,
+        MIN(device) AS device
+    FROM event_log
+    WHERE session_id IS NOT NULL
+    GROUP BY user_id, session_id
+),
+steps AS (
+    SELECT
+        user_id,
         occurred_at,
+        event_type,
+        CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END AS goes_away,
         platform,
         device,
-        CASE WHEN session_id IS NULL THEN event_type END AS event_type,
         LAG(occurred_at) OVER (
-            PARTITION BY user_id, session_id, CASE WHEN session_id IS NULL THEN device END
+            PARTITION BY user_id, device
             ORDER BY occurred_at, CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END, event_type
         ) AS previous_at,
         LAG(event_type) OVER (
-            PARTITION BY user_id, session_id, CASE WHEN session_id IS NULL THEN device END
+            PARTITION BY user_id, device
             ORDER BY occurred_at, CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END, event_type
         ) AS previous_type
     FROM event_log
+    WHERE session_id IS NULL
 ),
 marked AS (
     SELECT
         s.*,
         CASE
             WHEN s.previous_at IS NULL THEN 1
-            WHEN s.session_id IS NOT NULL THEN 0
             WHEN seconds_between(s.previous_at, s.occurred_at) >= c.gap_seconds THEN 1
             WHEN s.previous_type = 'app_background'
                 AND seconds_between(s.previous_at, s.occurred_at) >= c.grace_seconds THEN 1
@@ -59,26 +71,35 @@ marked AS (
 runs AS (
     SELECT
         user_id,
-        session_id,
         occurred_at,
         platform,
         device,
-        SUM(is_start) OVER (
-            PARTITION BY user_id, session_id, CASE WHEN session_id IS NULL THEN device END
-            ORDER BY occurred_at, CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END, event_type
-        ) AS run
+        SUM(is_start) OVER (PARTITION BY user_id, device ORDER BY occurred_at, goes_away, event_type) AS run
     FROM marked
 ),
 cut AS (
     SELECT
         user_id,
-        session_id,
         MIN(occurred_at) AS started_at,
         MAX(occurred_at) AS ended_at,
         MIN(platform) AS platform,
-        MIN(device) AS device
+        device
     FROM runs
-    GROUP BY user_id, session_id, CASE WHEN session_id IS NULL THEN device END, run
+    GROUP BY user_id, device, run
+),
+made AS (
+    SELECT user_id, session_id, started_at, ended_at, platform, device
+    FROM told
+    UNION ALL
+    SELECT
+        user_id,
+        user_id || '/' || COALESCE(device, '') || '/' || text_of(CAST(ROUND(
+            seconds_between(CAST('2000-01-01' AS TIMESTAMP), started_at) * 1000000) AS BIGINT)),
+        started_at,
+        ended_at,
+        platform,
+        device
+    FROM cut
 )
 SELECT
     session_id,
@@ -92,15 +113,14 @@ SELECT
 FROM sessions
 UNION ALL
 SELECT
-    COALESCE(session_id, user_id || '/' || COALESCE(device, '') || '/' || text_of(CAST(ROUND(
-        seconds_between(CAST('2000-01-01' AS TIMESTAMP), started_at) * 1000000) AS BIGINT))),
-    user_id,
-    date_of(started_at),
-    started_at,
-    ended_at,
-    seconds_between(started_at, ended_at),
-    platform,
-    device
-FROM cut
-WHERE NOT EXISTS (SELECT 1 FROM known AS k WHERE k.day = date_of(cut.started_at))
-    AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.user_id = cut.user_id AND s.session_id = cut.session_id)
+    m.session_id,
+    m.user_id,
+    date_of(m.started_at),
+    m.started_at,
+    m.ended_at,
+    seconds_between(m.started_at, m.ended_at),
+    m.platform,
+    m.device
+FROM made AS m
+WHERE NOT EXISTS (SELECT 1 FROM known AS k WHERE k.day = date_of(m.started_at))
+    AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.user_id = m.user_id AND s.session_id = m.session_id)
