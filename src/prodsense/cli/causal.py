@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prodsense.cli.answers import check_chart
-from prodsense.cli.behavior_funnel import ChartOption, SqlOption, tell, zone
+from prodsense.cli.behavior_options import ChartOption, SqlOption, give, zone
 from prodsense.cli.common import (
     Format,
     FormatOption,
@@ -214,7 +214,7 @@ def did(
     options: dict[str, Any] = {"treated": _treated(treated, treated_unit), "after": after, "since": since, "cluster": cluster,
                "covariates": split_names(covariate), "errors": errors, "confidence": confidence}  # fmt: skip
     source = Ask(ctx, table, warehouse, where, metric, by, grain)
-    tell(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
 
 
 @causal.command(
@@ -263,7 +263,7 @@ def event_study(
     source = Ask(ctx, table, warehouse, where, metric, by, grain)
     if metric is None:
         _need(time, "--time")
-    tell(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
 
 
 class Aggregate(StrEnum):
@@ -339,7 +339,7 @@ def staggered(
                "method": estimator, "aggregate": aggregate.value, "anticipation": anticipation, "balance": balance,
                "cluster": cluster, "confidence": confidence}  # fmt: skip
     source = Ask(ctx, table, warehouse, where, None, None, grain)
-    tell(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
 
 
 class Method(StrEnum):
@@ -416,7 +416,7 @@ def matching(
                "target": target.value, "ratio": ratio, "replace": replace, "caliper": caliper, "trim": trim,
                "placebo_outcome": placebo_outcome, "confidence": confidence}  # fmt: skip
     source = Ask(ctx, table, warehouse, where, None, None, None)
-    tell(source.run(ask, outcome, None, None, **options), form, sql, chart)
+    give(source.run(ask, outcome, None, None, **options), form, sql, chart)
 
 
 @causal.command(
@@ -469,7 +469,7 @@ def interrupted(
     source = Ask(ctx, table, warehouse, where, metric, None, grain)
     if metric is None:
         _need(time, "--time")
-    tell(source.run(ask, outcome, None, time, with_unit=False, **options), form, sql, chart)
+    give(source.run(ask, outcome, None, time, with_unit=False, **options), form, sql, chart)
 
 
 class Mix(StrEnum):
@@ -533,7 +533,7 @@ def synthetic(
     if metric is None:
         _need(unit, "--unit")
         _need(time, "--time")
-    tell(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
 
 
 @causal.command(
@@ -572,7 +572,7 @@ def regression(
 
     options: dict[str, Any] = {"on": split_names(on), "cluster": split_names(cluster), "errors": errors, "confidence": confidence}
     source = Ask(ctx, table, warehouse, where, None, None, None)
-    tell(source.run(ask, outcome, None, None, **options), form, sql, chart)
+    give(source.run(ask, outcome, None, None, **options), form, sql, chart)
 
 
 def _chart(path: Path | None) -> None:

@@ -44,7 +44,9 @@ class Metric:
     (semi-additive: the value of the period's last day with data), `matures` (days that must pass
     after a row's time before it counts; rows younger than that at `as_of` are left out and the
     period is marked incomplete), `share_of` (slices as a share of the total over that dimension list,
-    empty tuple for the grand total).
+    empty tuple for the grand total). `rolling` beside `per` is for grains finer than `per`: monthly users
+    of a day are those of the trailing days. `as_of` names a column (``relation.column``) that is watched
+    beside the source's own time: cohorts are dated by signup, but known as far as activity goes.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Metric:
     last: bool = False
     matures: int = 0
     share_of: tuple[str, ...] | None = None
+    as_of: str = ""
     grain: Grain = "all"
     hidden: bool = False
 
