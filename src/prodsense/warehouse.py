@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from prodsense.build import BuildReport, RestateReport
     from prodsense.build.lineage import Lineage
     from prodsense.contracts.tables import Table
-    from prodsense.contracts.vocabulary import Metric, Model
+    from prodsense.contracts.vocabulary import Detector, Metric, Model
     from prodsense.engines.base import Engine
+    from prodsense.inference.detect import Findings
     from prodsense.ingest import LoadReport
     from prodsense.metrics.checks import PolicyResult
     from prodsense.metrics.result import Result, Rows
@@ -327,6 +328,31 @@ class Warehouse:
         extras = {key: value for key, value in answer.items() if key != "rows"}
         return Rows.from_rows(answer["rows"], title=analysis.name, extras=extras)
 
+    def experiment(self, name: str, **params: Any) -> Any:
+        """The readout of a declared experiment; `params` as for ``prodsense experiment``, or those of its own run."""
+        from prodsense.contracts.sql import sources
+        from prodsense.inference.analysis import analyse
+        from prodsense.inference.declared import Options, compiled, study_of
+        from prodsense.inference.readout import readout
+        from prodsense.metrics.queries import coerce_params
+        from prodsense.metrics.result import Rows
+
+        pack, found = self.find("experiments", name)
+        if found.run is not None:
+            answer = found.run(self, **coerce_params(found.params, params, f"{pack.name}.{found.name}"))
+            if isinstance(answer, Rows):
+                return answer
+            extras = {key: value for key, value in answer.items() if key != "rows"}
+            return Rows.from_rows(answer["rows"], title=found.name, extras=extras)
+        options = Options.read(params, f"{pack.name}.{found.name}")
+        try:
+            plan = compiled(found, self.scope(pack.name), options)
+        except NotBuiltError:
+            self.ready(pack.name)
+            plan = compiled(found, self.scope(pack.name), options)
+        self.ready(pack.name, sources(plan.tree))
+        return readout(analyse(self.engine, study_of(self.engine, plan)), self.engine.dialect)
+
     def policies(self, *names: str, pack: str | None = None, **params: Any) -> list[PolicyResult]:
         """Check policies: all of the warehouse's packs, or the named ones. Violations come with each result."""
         from prodsense.metrics.checks import check_policy
@@ -350,6 +376,39 @@ class Warehouse:
             given = {k: v for k, v in params.items() if k in own}
             results.append(check_policy(self, policy, given, self.scope(owner.name)))
         return results
+
+    # -- detect ------------------------------------------------------------------------------------
+
+    def detect(
+        self,
+        *names: str | Detector,
+        pack: str | None = None,
+        as_of: Moment = None,
+        queue: bool = False,
+        simulate: bool = False,
+        since: Moment = None,
+        until: Moment = None,
+        **params: Any,
+    ) -> Findings:
+        """Findings of detectors (by name, or given as such with `pack`), or of all that are declared, worst first.
+
+        `queue` also records them in the action queue (see `findings`). `simulate` runs each at the end of every day
+        from `since` to `until` (outside) and says how often it would have been raised.
+        """
+        from prodsense.inference.detect import ask
+
+        return ask(
+            self, names, pack, as_of=as_of, queue=queue, replay=simulate, since=since, until=until, params=params
+        )
+
+    def findings(
+        self, state: str | None = None, *, ack: Names = (), close: Names = (), reopen: Names = (),
+        note: str | None = None,
+    ) -> Rows:
+        """The action queue, or the items just acknowledged, closed or reopened, given by id."""
+        from prodsense.inference.detect_queue import queue
+
+        return queue(self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), note=note)
 
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
         """Rows of any table, view or model, as they are stored."""

@@ -17,7 +17,7 @@ from .conftest import Cli
 
 #: The verbs of the design, in its order.
 VERBS = [
-    "demo", "init", "simulate", "ingest", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
+    "demo", "init", "simulate", "ingest", "stream", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
     "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "paths", "policies", "doctor",
 ]
 

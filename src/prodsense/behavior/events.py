@@ -20,20 +20,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.engines.base import comma, quoted
-from prodsense.errors import EngineError, UnsupportedError, UsageError, did_you_mean
+from prodsense.errors import UsageError
 from prodsense.metrics import periods
+from prodsense.metrics.reading import condition_sql, find_column, is_file, read_data, read_file, relation_columns
+
+__all__ = ["EventTable", "is_file", "read_file"]
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from prodsense.behavior.log import EventLog
     from prodsense.engines.base import Engine
 
-#: Endings of files that can be read in place.
-FILES = (".csv", ".tsv", ".parquet", ".ndjson", ".jsonl")
+#: Ways to answer a sequence question (`EventTable.form`).
+FORMS = ("auto", "sql", "kernel")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class EventTable:
     schema: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Keeps the engine and registered data of `read` alive as long as the table is used.
     _owned: ExitStack | None = field(default=None, repr=False, compare=False)
+    #: The sorted log of the same events (`EventLog.attach`), if there is one.
+    log: EventLog | None = field(default=None, repr=False, compare=False)
+    #: How sequence questions are answered: ``sql``, from a log (``kernel``), or whichever costs less.
+    form: str = field(default="auto", repr=False, compare=False)
 
     @classmethod
     def of(
@@ -86,9 +91,7 @@ class EventTable:
             if engine is None:
                 engine = open_engine(":memory:")
                 owned.callback(engine.close)
-            if isinstance(data, str | Path):
-                data = read_file(data)
-            relation = owned.enter_context(engine.temporary(_plain(data)))
+            relation = owned.enter_context(engine.temporary(read_data(data)))
             names = (dimensions,) if isinstance(dimensions, str) else tuple(dimensions)
             return cls(engine, relation, user, time, event, names, device, where, _owned=owned)._checked()
         except BaseException:
@@ -112,15 +115,7 @@ class EventTable:
         """This table with its schema known and every name resolved."""
         from dataclasses import replace
 
-        try:
-            found = self.engine.query(f"SELECT * FROM {quoted(self.relation)} LIMIT 0")
-        except EngineError:
-            known = set(self.engine.relations())
-            if "." not in self.relation:
-                known |= {name.split(".")[-1] for name in known}
-            hint = did_you_mean(self.relation, known)
-            raise UsageError(f"no table, view or model named {self.relation}.{hint}") from None
-        schema = {name: found.schema.field(name).type for name in found.column_names}
+        schema = relation_columns(self.engine, self.relation)
         table = replace(
             self, schema=schema,
             user=self._column(schema, self.user, "user"),
@@ -129,35 +124,29 @@ class EventTable:
             device=self._column(schema, self.device, "device") if self.device else None,
             dimensions=tuple(self._column(schema, name, "dimension") for name in self.dimensions),
         )  # fmt: skip
-        table._check_time()
+        table._check_time(table.time)
         table._condition()  # refuses a bad condition now, not in the middle of a method
         return table
 
     def _column(self, schema: Mapping[str, Any], name: str, role: str) -> str:
         """The column called `name` as the relation spells it."""
-        if name in schema:
-            return name
-        same = [column for column in schema if column.lower() == name.lower()]
-        if len(same) == 1:
-            return same[0]
-        hint = did_you_mean(name, set(schema)) or f" It has: {', '.join(schema)}"
-        raise UsageError(f"{self.label} has no column {name} (asked for as {role}).{hint}")
+        return find_column(schema, name, role, self.label)
 
-    def _check_time(self) -> None:
+    def _check_time(self, name: str) -> None:
         import pyarrow as pa
 
-        kind = self.schema[self.time]
+        kind = self.schema[name]
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            self._check_text_time()
+            self._check_text_time(name)
         elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise UsageError(
-                f"{self.label}: {self.time} holds {kind}, not times;"
+                f"{self.label}: {name} holds {kind}, not times;"
                 " name a TIMESTAMP or DATE column as time, or cast it first"
             )
 
-    def _check_text_time(self) -> None:
+    def _check_text_time(self, name: str) -> None:
         """Text is taken for times when all of it reads as times without an offset, which a cast would drop."""
-        time = comma([self.time])
+        time = comma([name])
         odd = self.engine.query(
             f"SELECT {time} AS value FROM {quoted(self.relation)} WHERE {time} IS NOT NULL"
             f" AND (TRY_CAST({time} AS TIMESTAMP) IS NULL OR {time} LIKE '%Z' OR {time} LIKE '%:%+%'"
@@ -165,9 +154,15 @@ class EventTable:
         )["value"].to_pylist()
         if odd:
             raise UsageError(
-                f"{self.label}: {self.time} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
+                f"{self.label}: {name} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
                 " cast it to TIMESTAMP first"
             )
+
+    def time_column(self, name: str) -> str:
+        """A column of the relation by name, like `column`; UsageError also when it holds no times."""
+        found = self.column(name)
+        self._check_time(found)
+        return found
 
     def column(self, name: str) -> str:
         """A column of the relation by name, as it is spelled there; UsageError when there is none."""
@@ -184,6 +179,19 @@ class EventTable:
 
         return replace(self, dimensions=tuple(self.column(name) for name in names))
 
+    def answered_by(self, form: str) -> EventTable:
+        """The same events, their sequence questions answered by ``sql``, ``kernel`` or ``auto``."""
+        from dataclasses import replace
+
+        if form not in FORMS:
+            raise UsageError(f"no form of answering named {form!r}; choose one of {', '.join(FORMS)}")
+        return replace(self, form=form)
+
+    @property
+    def owned(self) -> bool:
+        """Whether the events are data in memory, which nobody changes."""
+        return self._owned is not None
+
     @property
     def dimension_columns(self) -> dict[str, str]:
         """Dimension → its name in `select`."""
@@ -192,21 +200,11 @@ class EventTable:
     # -- SQL -----------------------------------------------------------------------------------------
 
     def _condition(self) -> str:
-        if not self.where:
-            return ""
-        from sqlglot import exp
+        return condition_sql(self.where, self.schema, self.label)
 
-        from prodsense.engines.dialect import render
-        from prodsense.metrics.filters import read_filter
-
-        tree = read_filter(self.where)
-        for column in tree.find_all(exp.Column):
-            self._column(self.schema, column.name, "condition")
-        return render(tree, "duckdb")
-
-    def moment(self) -> str:
-        """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""
-        return f"CAST({comma([self.time])} AS TIMESTAMP)"
+    def moment(self, column: str = "") -> str:
+        """SQL of a row's time (or another column of times) as a TIMESTAMP in UTC, over the relation's columns."""
+        return f"CAST({comma([column or self.time])} AS TIMESTAMP)"
 
     def select(self, extra: Mapping[str, str] | None = None, *, condition: str = "") -> str:
         """A SELECT (source dialect) of the events under the fixed names of this module.
@@ -256,6 +254,12 @@ class EventTable:
         return self.span[1]
 
     @cached_property
+    def count(self) -> int:
+        """Events with a user and a time."""
+        found = self.engine.query(f"WITH events AS ({self.select()}) SELECT COUNT(*) AS n FROM events")
+        return int(found["n"][0].as_py())
+
+    @cached_property
     def left_out(self) -> int:
         """Rows without a user or a time, which no method counts."""
         text = self._condition()
@@ -281,51 +285,3 @@ Events: TypeAlias = EventTable | Callable[[], EventTable]
 def events_of(given: Events) -> EventTable:
     """The events that are meant: a table as it is, or that of a warehouse's pack."""
     return given if isinstance(given, EventTable) else given()
-
-
-def is_file(name: str) -> bool:
-    """Whether `name` is meant as a file of events, by its ending."""
-    return Path(name).suffix.lower() in FILES
-
-
-def read_file(path: str | Path) -> pa.Table:
-    """A file of events as Arrow data; types of CSV and NDJSON are found by reading."""
-    file = Path(path).expanduser()
-    ending = file.suffix.lower()
-    if ending not in FILES:
-        raise UsageError(f"{path}: not a file of events; the ending should be one of {', '.join(FILES)}")
-    if not file.is_file():
-        raise UsageError(f"{path}: there is no such file")
-    from prodsense.engines.duckdb import DuckDBEngine
-
-    quoted_path = "'" + str(file).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]").replace("'", "''") + "'"
-    reader = {".parquet": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}.get(ending, "read_ndjson")
-    engine = DuckDBEngine()
-    try:
-        # A whole file is looked at before a type is chosen: a guess from a sample can fail in the middle.
-        whole = "" if ending == ".parquet" else ", sample_size = -1"
-        return engine.raw(f"SELECT * FROM {reader}({quoted_path}{whole})", fetch=True)
-    except EngineError as error:
-        raise UsageError(f"{path} cannot be read: {error.message}") from None
-    finally:
-        engine.close()
-
-
-def _plain(data: Any) -> Any:
-    """Data that an engine can register; UsageError for anything else."""
-    import pyarrow as pa
-
-    if isinstance(data, pa.Table):
-        return data
-    if hasattr(data, "__arrow_c_stream__"):
-        return pa.table(data)
-    if hasattr(data, "to_arrow"):
-        return data.to_arrow()
-    if isinstance(data, Mapping):
-        return pa.table(dict(data))
-    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
-        return pa.Table.from_pylist(list(data))
-    raise UnsupportedError(
-        f"events cannot be read from {type(data).__name__};"
-        " give a file, an Arrow table, a pandas or Polars frame, or rows"
-    )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from prodsense.behavior import funnel_sql
+from prodsense.behavior import funnel_sql, kernels, kernels_funnel
 from prodsense.behavior.durations import seconds, spoken
 from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.funnel_steps import Step, read_steps
+from prodsense.behavior.log import EventLog, log_for
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
@@ -103,11 +104,13 @@ def funnel(
     end = _moment(until, tz, "until") if until is not None else moment + periods.TICK
     if start >= end:
         raise UsageError(f"nobody can enter between {start} and {end}: since should be before until")
-    request = _Request(table, shape, moment)
+    log, behind = log_for(events) if not table.dimensions and kernels_funnel.applies(shape) else (None, "")
+    request = _Request(table, shape, moment, log)
     rows = request.run(start, end)
     extras: dict[str, Any] = {
         "order": order, "entries": entries, "attribution": attribution, "within": spoken(shape.within),
         "since": since if since is None else start, "until": end, "censored": sum(r["censored"] for r in rows.values()),
+        "form": kernels.form_of(log),
     }
     before: dict[tuple[Any, ...], dict[str, Any]] | None = None
     if compare:
@@ -118,7 +121,7 @@ def funnel(
         extras |= {"compare": compare, "previous_since": first, "previous_until": last}
         extras["previous_censored"] = sum(r["censored"] for r in before.values())
     found = _rows(shape, list(table.dimensions), rows, before)
-    notes = [*events.notes(), *_notes(shape, extras, found, events)]
+    notes = [*events.notes(), *_notes(shape, extras, found, events), *filter(None, [behind])]
     units = {"of_first": "share", "of_step": "share", "count": "count", "dropped": "count", "censored": "count"}
     units |= {f"{name}_{suffix}": units[name] for name in COMPARED for suffix in ("previous", "delta")}
     units |= {f"{kind}_{_name(q)}": "seconds" for kind in ("step", "total") for q in quantiles}
@@ -166,8 +169,10 @@ def _moment(value: object, tz: str, what: str) -> datetime:
 class _Request:
     """One funnel on one table, asked for one or several windows of entry."""
 
-    def __init__(self, table: EventTable, shape: funnel_sql.Shape, as_of: datetime) -> None:
-        self.table, self.shape, self.as_of = table, shape, as_of
+    def __init__(
+        self, table: EventTable, shape: funnel_sql.Shape, as_of: datetime, log: EventLog | None = None
+    ) -> None:
+        self.table, self.shape, self.as_of, self.log = table, shape, as_of, log
         self.sql = funnel_sql.statement(table, shape)
         self.statements: list[tuple[str, Mapping[str, Any]]] = []
 
@@ -175,6 +180,8 @@ class _Request:
         """Values of the dimensions → the statement's row; every slice that somebody entered."""
         params = {**funnel_sql.parameters(self.shape), "since": since, "until": until, "as_of": self.as_of}
         self.statements.append((self.sql, params))
+        if self.log is not None:
+            return {(): kernels_funnel.count(self.log, self.shape, since, until, self.as_of)}
         found = self.table.engine.query(self.sql, params).to_pylist()
         names = list(self.table.dimension_columns.values())
         rows = {tuple(row[name] for name in names): row for row in found}

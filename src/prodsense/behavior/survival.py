@@ -119,9 +119,9 @@ def survival_of(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from prodsense.behavior.events import _plain, read_file
+    from prodsense.metrics.reading import read_data
 
-    table: pa.Table = read_file(data) if isinstance(data, str) or hasattr(data, "suffix") else _plain(data)
+    table: pa.Table = read_data(data)
     for name in filter(None, (duration, observed, by)):
         if name not in table.column_names:
             raise UsageError(f"there is no column {name}; there are: {', '.join(table.column_names)}")

@@ -108,7 +108,11 @@ def tell(
     """Run `method` on events; write its answer (or its statements) to stdout and its picture to a file."""
     if chart:
         check_chart(chart)
-    answer = on_events(ctx, warehouse, table, method, **columns)
+    give(on_events(ctx, warehouse, table, method, **columns), form, sql, chart)
+
+
+def give(answer: Rows, form: Format, sql: bool, chart: Path | None) -> None:
+    """Write an answer (or its statements) to stdout and its picture to a file."""
     write(answer, form, sql)
     if chart:
         draw(answer, chart)

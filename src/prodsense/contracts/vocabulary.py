@@ -44,7 +44,9 @@ class Metric:
     (semi-additive: the value of the period's last day with data), `matures` (days that must pass
     after a row's time before it counts; rows younger than that at `as_of` are left out and the
     period is marked incomplete), `share_of` (slices as a share of the total over that dimension list,
-    empty tuple for the grand total).
+    empty tuple for the grand total). `rolling` beside `per` is for grains finer than `per`: monthly users
+    of a day are those of the trailing days. `as_of` names a column (``relation.column``) that is watched
+    beside the source's own time: cohorts are dated by signup, but known as far as activity goes.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Metric:
     last: bool = False
     matures: int = 0
     share_of: tuple[str, ...] | None = None
+    as_of: str = ""
     grain: Grain = "all"
     hidden: bool = False
 
@@ -123,7 +126,16 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Detector:
-    """A named rule over a metric or a table that yields findings; `sql` selects them."""
+    """A named rule over a metric or a table that yields findings: what is off, where, since when, by how much.
+
+    Either `sql` (may be left to `detectors/<name>.sql`), a SELECT of findings, or `run(warehouse, **params)`, which
+    returns rows. Columns of a finding: ``subject, period, metric, value, expected, low, high, score, reason`` and,
+    to depart from the declared ones, ``severity, action``; all may be missing, others are kept behind them.
+
+    A rule that looks back takes the parameter ``as_of``; that is what makes it testable on history. `cooldown` is
+    how many days a closed finding stays quiet before the same one is raised again; `action` says what to do about
+    it. `prodsense.inference.detectors` makes the usual ones in a line.
+    """
 
     name: str
     says: str
@@ -131,20 +143,59 @@ class Detector:
     run: Callable[..., Any] | None = None
     params: tuple[Param, ...] = ()
     severity: Literal["info", "warning", "critical"] = "warning"
+    as_of: str = ""
+    metric: str = ""
+    cooldown: int = 7
+    action: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named design: unit, arms, primary metrics, guardrails and their margins."""
+    """A named design: who is assigned to what, which metrics decide, and how it is read.
+
+    Metrics are named, not declared again: what each unit adds to a metric is derived from the metric's own
+    definition. `guardrails` maps a metric to the most that it may get worse: a number in the metric's unit, or
+    a text such as ``"5%"`` for a share of the control's value. Metrics of `secondary` are shown and decide nothing.
+
+    `sql` selects the assignments: ``unit`` (text), ``arm``, ``assigned_at`` (may be NULL), and any further column
+    that `cluster`, `strata`, `segments` or `covariates` name. Without it, the rows of ``experiment_assignments``
+    whose experiment is this one. `key` is the column that identifies the unit on the sources of the metrics.
+
+    `cluster` names the column of what was randomised together (switchback: place and window), `strata` columns to
+    adjust for. `shares` are the planned shares of traffic (equal ones without). A metric's rows count from the
+    unit's assignment on (`since_assignment`), for `within_days` where that is given; `before_days` is the length
+    of the time before it whose values of the same metric explain variance away (CUPED).
+
+    `run(warehouse, **params)` stands for the whole analysis where a design needs one of its own; it returns
+    rows and named extras.
+    """
 
     name: str
     says: str
     unit: str
     arms: tuple[str, ...]
     primary: tuple[str, ...]
-    guardrails: Mapping[str, float] = field(default_factory=dict)
+    guardrails: Mapping[str, float | str] = field(default_factory=dict)
     design: str = "randomised"
     plan: str = ""
+    secondary: tuple[str, ...] = ()
+    control: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    key: str = ""
+    sql: str = ""
+    cluster: str = ""
+    strata: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    since_assignment: bool = True
+    within_days: int = 0
+    before_days: int = 0
+    sequential: bool = False
+    correction: Literal["holm", "hochberg", "bonferroni", "bh", "by", "none"] = "holm"
+    alpha: float = 0.05
+    run: Callable[..., Any] | None = None
+    params: tuple[Param, ...] = ()
 
 
 @dataclass(frozen=True)

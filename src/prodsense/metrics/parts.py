@@ -57,7 +57,7 @@ def shape_of(definition: Definition, grain: str, by: tuple[str, ...]) -> Shape:
     """The part that a metric belongs to; UsageError when the grain is finer than the metric is defined for."""
     metric = definition.metric
     base = (definition.relation.name, definition.time, metric.matures)
-    if metric.rolling:
+    if metric.rolling and not (metric.per and ORDER[grain] >= ORDER[metric.per]):
         return Shape(*base, "rolling", "", definition.subject().sql("duckdb"), metric.where, by)
     if metric.per:
         if ORDER[grain] < ORDER[metric.per]:

@@ -8,6 +8,7 @@
         models/*.sql     derived tables and views
         queries/*.sql    named queries
         policies/*.sql   violations of a policy that policies.py declares
+        detectors/*.sql  findings of a detector that detectors.py declares
         metrics.py       METRICS, DIMENSIONS
         policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py
         events.py        EVENTS, EVENTS_TABLE
@@ -135,7 +136,19 @@ class Pack:
 
     @cached_property
     def detectors(self) -> Mapping[str, Detector]:
-        return self._declared("detectors", "DETECTORS")
+        found = dict(self._declared("detectors", "DETECTORS"))
+        for name, text, path in self._files("detectors"):
+            if name not in found:
+                raise ContractError(f"{path}: no detector of that name is declared in detectors.py")
+            query, declared = read_query(name, text, path), found[name]
+            found[name] = replace(
+                declared, sql=text, params=declared.params or query.params, as_of=declared.as_of or query.as_of,
+                path=path,
+            )
+        for name, detector in found.items():
+            if bool(detector.sql) == (detector.run is not None):
+                raise ContractError(f"{self.name}: detector {name} takes either detectors/{name}.sql or a run")
+        return found
 
     @cached_property
     def experiments(self) -> Mapping[str, Experiment]:

@@ -92,6 +92,21 @@ class MicroBatch:
         """Where events ended; see `SessionState`."""
         return self._state.counts
 
+    @property
+    def lengths(self) -> tuple[timedelta, timedelta]:
+        """Timeout and lateness."""
+        return timedelta(microseconds=self._state.timeout), timedelta(microseconds=self._state.lateness)
+
+    @property
+    def pending(self) -> int:
+        """Events that wait for the watermark."""
+        return self._pending.num_rows
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that are open."""
+        return self._open.num_rows
+
     def add(self, batch: pa.Table | pa.RecordBatch) -> pa.Table:
         """Take a batch in, in order of its rows; return the rows (`OUTPUT`) of the sessions that it closed.
 

@@ -1,4 +1,4 @@
-"""What a stream of sessions remembers between events, and how it is written down.
+"""What a stream remembers between events, and how it is written down.
 
 One layout for the per-event and the micro-batch path. Times are whole microseconds since 1970 in UTC.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,9 @@ Pending = tuple[int, bool, str, str, str, bool]
 
 #: Where events end: see `SessionState.counts`.
 COUNTS = ("read", "ignored", "late", "duplicate", "test", "end", "unmatched_end")
+
+#: Where events of a fixed-size buffer end: see `FixedState.counts`.
+FIXED_COUNTS = ("read", "ignored", "duplicate", "test")
 
 VERSION = 1
 
@@ -132,9 +136,8 @@ class SessionState:
 
     def to_json(self) -> str:
         """The state in a canonical order: equal states give equal text."""
-        return json.dumps(
+        return write_state(
             {
-                "version": VERSION,
                 "timeout": self.timeout,
                 "lateness": self.lateness,
                 "newest": self.newest,
@@ -147,19 +150,77 @@ class SessionState:
                 ],
                 "totals": dict(sorted(self.totals.items())),
                 "counts": self.counts,
-            },
-            separators=(",", ":"),
+            }
         )
 
     @classmethod
     def from_json(cls, saved: str) -> SessionState:
         """The state that `to_json` wrote. Raises ContractError for another layout."""
-        data = json.loads(saved)
-        if not isinstance(data, dict) or data.pop("version", None) != VERSION:
-            raise ContractError("this stream's state was written by another version; finish the stream with that one")
+        data = read_state(saved)
         data["pending"] = [tuple(entry) for entry in data["pending"]]
         data["ids"] = OrderedDict(data["ids"])
         data["open"] = OrderedDict(
             (session, OpenSession(start, last, counts)) for session, start, last, counts in data["open"]
         )
         return cls(**data)
+
+
+@dataclass
+class FixedState:
+    """All that a buffer of `size` events needs to restart.
+
+    `items`, oldest first: post, event type, seconds of a view, is it a test user's. `ids`: the last `remember` event
+    ids that were taken in, in that order. `counts`: events `read`, of which `ignored`, `duplicate` and `test`.
+    `engagements` and `view_seconds`: the totals of what left the buffer.
+    """
+
+    size: int
+    remember: int
+    items: list[tuple[str, str, float, bool]] = field(default_factory=list)
+    ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    engagements: int = 0
+    view_seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIXED_COUNTS, 0))
+
+    @classmethod
+    def fresh(cls, size: int, remember: int) -> FixedState:
+        """A state before the first event."""
+        if size <= 0:
+            raise UsageError(f"a buffer's size should be 1 or more, not {size}")
+        if remember < 0:
+            raise UsageError(f"the number of ids to remember should be 0 or more, not {remember}")
+        return cls(size, remember)
+
+    @property
+    def totals(self) -> dict[str, float]:
+        return {"engagements": self.engagements, "view_seconds": self.view_seconds}
+
+    def to_json(self) -> str:
+        """The state as text: equal states give equal text."""
+        return write_state(
+            {
+                "size": self.size, "remember": self.remember, "items": self.items, "ids": list(self.ids),
+                "engagements": self.engagements, "view_seconds": self.view_seconds, "counts": self.counts,
+            }
+        )  # fmt: skip
+
+    @classmethod
+    def from_json(cls, saved: str) -> FixedState:
+        """The state that `to_json` wrote. Raises ContractError for another layout."""
+        data = read_state(saved)
+        data["items"] = [tuple(item) for item in data["items"]]
+        data["ids"] = OrderedDict.fromkeys(data["ids"])
+        return cls(**data)
+
+
+def write_state(state: Mapping[str, Any]) -> str:
+    """A state as text, with the version of its layout."""
+    return json.dumps({"version": VERSION, **state}, separators=(",", ":"))
+
+
+def read_state(saved: str) -> dict[str, Any]:
+    """What `write_state` wrote. Raises ContractError for another layout."""
+    data = json.loads(saved)
+    if not isinstance(data, dict) or data.pop("version", None) != VERSION:
+        raise ContractError("this stream's state was written by another version; finish the stream with that one")
+    return data

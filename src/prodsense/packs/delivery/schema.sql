@@ -319,7 +319,8 @@ CREATE TABLE experiment_assignments (
     unit_type VARCHAR(20),                       -- What unit_id identifies: order, customer, driver or restaurant; NULL means order.
     unit_id VARCHAR(50) NOT NULL,                -- The unit, as text.
     variant VARCHAR(50) NOT NULL,                -- Arm: 'control' is the control, any other name a treatment.
-    assigned_at TIMESTAMP                        -- When. [UTC]
+    assigned_at TIMESTAMP,                       -- When. [UTC]
+    block VARCHAR(100)                           -- What was assigned as a whole with it, such as an area's window; NULL means the unit alone.
 );
 
 -- Cut-offs of segments, where other than the built-in ones: frequent_batched_orders (2) and frequent_batch_driver_share (0.5).

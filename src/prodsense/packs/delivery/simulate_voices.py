@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from prodsense.simulate import Streams
@@ -12,7 +13,7 @@ from prodsense.simulate.arrivals import DAY
 
 from .simulate_frame import BATCH, CUSTOMER, DELIVERY, DRIVER, ORDER, RESTAURANT, Frame, ids, numbers
 from .simulate_trips import Day
-from .simulate_world import World
+from .simulate_world import ZONE_NAMES, World
 
 #: Base probabilities of a report about a delivered order.
 COLD_FOOD, WRONG_ITEM, OTHER_ISSUE = 0.02, 0.015, 0.008
@@ -309,23 +310,40 @@ def _exact(frame: Frame, seconds: NDArray) -> pa.Array:
 
 
 def _assignments(world: World, day: Day, frame: Frame) -> pa.Table:
-    """Arms: orders by the algorithm of their zone and day, customers by what they are told."""
+    """Arms: orders by the algorithm of their zone and day (two of them in a test, all in the traffic split),
+    customers by what they are told."""
     orders, people = day.orders, world.customers
     name = np.array([*(a.name for a in world.algorithms), ""])[orders.algorithm]
     new = name == "ml_optimized"
     inside = np.flatnonzero((new | (name == "nearest_neighbor")) & (orders.day >= world.test_from))
     who = np.flatnonzero(people.joined < world.days)
-    when = np.concatenate([orders.placed[inside], np.maximum(people.joined[who], 0.0) * DAY])
-    text = pa.concat_arrays([
-        pa.array(ORDER + inside).cast(pa.string()), pa.array(CUSTOMER + who).cast(pa.string())
+    routed = np.flatnonzero(orders.algorithm >= 0)
+    placed = np.concatenate([inside, routed])
+    when = np.concatenate([
+        orders.placed[inside], np.maximum(people.joined[who], 0.0) * DAY, orders.placed[routed],
     ])  # fmt: skip
-    arm = np.concatenate([np.where(new[inside], 1, 0), np.where(people.told[who] > 0, 1 + people.told[who], 0)])
-    test = np.r_[np.zeros(inside.size, np.int64), np.ones(who.size, np.int64)]
+    text = pa.concat_arrays([
+        pa.array(ORDER + inside).cast(pa.string()), pa.array(CUSTOMER + who).cast(pa.string()),
+        pa.array(ORDER + routed).cast(pa.string()),
+    ])  # fmt: skip
+    algorithms = [f"{a.name} {a.version}" for a in world.algorithms]
+    arm = np.concatenate([
+        np.where(new[inside], 1, 0), np.where(people.told[who] > 0, 1 + people.told[who], 0),
+        4 + orders.algorithm[routed],
+    ])  # fmt: skip
+    test = np.repeat([0, 1, 2], [inside.size, who.size, routed.size])
+    blocks = pc.binary_join_element_wise(
+        pa.array(np.array(ZONE_NAMES)[orders.zone[placed]]), pa.array(orders.day[placed]).cast(pa.string()), " "
+    )
+    tests = ("batching_algorithm_ab_test", "batching_transparency_test", "algorithm_traffic_split")
     return pa.table({
         "assignment_id": numbers(1, when.size),
-        "experiment": col.labels(test, ("batching_algorithm_ab_test", "batching_transparency_test")),
-        "unit_type": col.labels(test, ("order", "customer")),
+        "experiment": col.labels(test, tests),
+        "unit_type": col.labels(test, ("order", "customer", "order")),
         "unit_id": text,
-        "variant": col.labels(arm, ("control", "treatment", "brief", "detailed")),
+        "variant": col.labels(arm, ("control", "treatment", "brief", "detailed", *algorithms)),
         "assigned_at": frame.moment(when),
+        "block": pa.concat_arrays([
+            blocks.slice(0, inside.size), pa.nulls(who.size, pa.string()), blocks.slice(inside.size)
+        ]),
     })  # fmt: skip
