@@ -168,7 +168,7 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
             path = f"{pack.name}/policies/{policy.name}.sql"
             text = Query(policy.name, policy.says, policy.sql, policy.params, policy.as_of, path)
             yield f"policy {pack.name}.{policy.name}", partial(check_query, text, scope)
-    if log := pack.event_log:
+    if log := pack.event_source:
         columns = dict.fromkeys(c for c in (log.user, log.time, log.event, log.device, *log.dimensions) if c)
         where = f" WHERE {log.where}" if log.where else ""
         select = f"SELECT {comma(columns)} FROM {quoted(log.table)}{where}"

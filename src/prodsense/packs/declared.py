@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import Analysis, Param, ParamType
-from prodsense.errors import ContractError
+from prodsense.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     from prodsense.behavior.events import EventTable
@@ -164,6 +164,33 @@ def cohorts_analysis(
         name, says, _log(table, user, time, event, where), run, ("inside", "as_of", "tz"),
         {"inside": "; ".join(groups), **options},
     )  # fmt: skip
+
+
+def events_in(
+    warehouse: Warehouse, table: str | None, user: str | None, time: str | None, event: str | None,
+    dimensions: tuple[str, ...], device: str | None, where: str,
+) -> EventTable:
+    """See `Warehouse.events`."""
+    from prodsense.behavior.events import EventTable
+
+    if table and user and time:
+        relation = warehouse.relation(table)
+        return EventTable.of(warehouse.engine, relation, user, time, event, dimensions, device=device, where=where)
+    sources = {name: of for name in warehouse.packs if (of := warehouse.pack(name).event_source) is not None}
+    meant = [name for name, of in sources.items() if table in (None, name, of.table, f"{name}.{of.table}")]
+    if len(meant) > 1:
+        raise UsageError(f"several packs declare an event table; say which: {', '.join(meant)}")
+    if not meant:
+        raise UsageError(
+            (f"{table} is no pack's event table" if table else "no pack here declares an event table")
+            + ": name a table with its columns for user and time (--user, --time)"
+        )
+    source = sources[meant[0]]
+    both = f"({source.where}) AND ({where})" if source.where and where else where or source.where
+    return EventTable.of(
+        warehouse.engine, warehouse.relation(f"{meant[0]}.{source.table}"), user or source.user, time or source.time,
+        event or source.event, dimensions or source.dimensions, device=device or source.device, where=both,
+    )
 
 
 def _log(table: str, user: str, time: str, event: str, where: str) -> dict[str, Any]:
