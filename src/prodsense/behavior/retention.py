@@ -341,7 +341,7 @@ class _Request:
         for i, wanted in enumerate(self.slices, 1):
             if isinstance(wanted, Cohort):
                 name = f"members_{i}"
-                text, params = wanted.bound(name)
+                text, params = wanted.as_of(self.params["as_of"]).bound(name)
                 self.params.update(params)
                 ctes.append(f"{name} AS ({text})")
                 joins.append(f" LEFT JOIN {name} ON {name}.user_id = f.user_id")
