@@ -39,6 +39,7 @@ def asked(events: EventTable) -> dict[str, Any]:
     return {
         "drops": funnel(events, ["view", "coupon"], **options).drops("c", at_least=1),
         "cohorts": cohorts(events, [payers, french]),
+        "users": (payers | french).users(),
         "in a cohort": retention(
             events, by=payers, days=1, grain="all", since="2024-05-01", until="2024-05-02", compare="previous",
             as_of="2024-05-10",
