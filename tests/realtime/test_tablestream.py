@@ -109,6 +109,7 @@ class Fragile:
         return call if name in ("query", "replace", "insert", "delete", "append", "create_table") else method
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_statement_neither_loses_nor_doubles(engine: Any) -> None:
     events = [event(n, f"s{n % 3}", ("u", "tester")[n % 5 == 0], ("view", "like", "session_end")[n % 7 % 3], str(n)) for n in range(40)]
     whole = MicroBatch({"tester"}, **LENGTHS)
@@ -155,6 +156,6 @@ def test_the_sql_renders_for_every_engine() -> None:
 
     held = f"SELECT {t._FIELDS} FROM shop.a_pending UNION ALL {t._arrived('shop.b')}"
     kept = t._KEPT.format(held=held, ids="shop.a_ids")
-    for sql in (f"{kept} {t._COUNTED}", f"{kept} {t._ALIVE}", f"{kept} {t._SESSIONS.format(open='shop.a_open')}"):
+    for sql in (t._CLOSED.format(open="shop.a_open"), f"{kept} {t._COUNTED}", f"{kept} {t._ALIVE}", f"{kept} {t._SESSIONS.format(open='shop.a_open')}"):
         for dialect in ("duckdb", "spark", "postgres"):
             assert "seconds_between" not in render(sql, dialect)
