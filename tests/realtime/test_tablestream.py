@@ -150,6 +150,16 @@ def test_other_settings_owners_and_kinds_are_refused(engine: Any) -> None:
     assert "d" not in [row["stream"] for row in engine.query(f"SELECT stream FROM {STREAMS}").to_pylist()]
 
 
+def test_the_first_and_last_moments_there_are(engine: Any) -> None:
+    stream, whole = TableStream(engine, "ages", "shop.ages"), MicroBatch()
+    ages = [{**event(0, "s", "u", "view", None), "timestamp": moment} for moment in (datetime.min, datetime(9999, 12, 31, 23))]
+    push(engine, stream, ages)
+    stream.flush()
+    rows = whole.add(table(ages)).to_pylist() + whole.flush().to_pylist()
+    assert stored(engine, "shop.ages") == Counter(tuple(row.values()) for row in rows)
+    assert len(rows) == 2
+
+
 def test_the_sql_renders_for_every_engine() -> None:
     from prodsense.engines.dialect import render
     from prodsense.realtime import tablestream as t

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,9 @@ _COUNTS = pa.schema({"row": pa.int64(), "kind": pa.string(), "events": pa.int64(
 
 #: Before every time there is.
 _NEVER = -(2**62)
+
+#: The times that a datetime can say; Arrow knows others.
+_FIRST, _LAST = moment(datetime.min), moment(datetime.max)
 
 
 class MicroBatch:
@@ -326,7 +329,9 @@ def _arrived(batch: pa.Table | pa.RecordBatch) -> pa.Table:
     absent = [name for name in FIELDS[:4] if name not in batch.schema.names]
     if absent:
         raise ContractError(f"the batch has no column {', '.join(absent)}; rename its columns to {', '.join(FIELDS)}")
-    columns: dict[str, Any] = {"at": _micros(batch.column("timestamp"))}
+    at = _micros(batch.column("timestamp"))
+    inside = pc.and_(pc.greater_equal(at, _FIRST), pc.less_equal(at, _LAST))
+    columns: dict[str, Any] = {"at": pc.if_else(inside, at, pa.scalar(None, pa.int64()))}
     for name in ("session_id", "user_id", "event_type", "event_id"):
         if name in batch.schema.names:
             column = batch.column(name).cast(pa.string())

@@ -147,7 +147,7 @@ class TableStream:
         self._floor = floor
         if found["newest"] is not None and (self._newest is None or found["newest"] > self._newest):
             self._newest = found["newest"]
-            mark = self._newest - self._lateness
+            mark = _before(self._newest, self._lateness)
             self._watermark = mark if self._watermark is None else max(mark, self._watermark)
         return (
             f"SELECT a.at, CASE WHEN a.kind = :session_end THEN 1 ELSE 0 END AS is_end, COALESCE(a.id, '') AS id,"
@@ -161,8 +161,8 @@ class TableStream:
         engine, mark = self._engine, self._watermark
         assert mark is not None
         params = {
-            "mark": mark, "floor": self._floor, "session_end": SESSION_END, "alive": mark - self._lateness,
-            "dead": mark - self._timeout, "timeout": self._timeout.total_seconds(),
+            "mark": mark, "floor": self._floor, "session_end": SESSION_END, "alive": _before(mark, self._lateness),
+            "dead": _before(mark, self._timeout), "timeout": self._timeout.total_seconds(),
             "lateness": self._lateness.total_seconds(), "left_open": "flush" if flush else None,
         }  # fmt: skip
         pending, ids, opened = (self._state_table(part) for part in _STATE)
@@ -242,6 +242,11 @@ class TableStream:
         self._engine.delete(STREAMS, "stream = :stream", {"stream": self.name})
         self._engine.append(STREAMS, record_rows(self.name, self.output, self._seq + 1, self._position, state))
         self._seq += 1
+
+
+def _before(moment: datetime, length: timedelta) -> datetime:
+    """`length` before a moment, or the first moment there is."""
+    return moment - length if moment - _NEVER > length else _NEVER
 
 
 def _read(text: str | None) -> datetime | None:
