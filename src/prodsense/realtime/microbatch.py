@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from prodsense.errors import ContractError
 from prodsense.realtime.buffers import SESSION_END
-from prodsense.realtime.state import OpenSession, SessionState, moment, text
+from prodsense.realtime.state import SessionState, moment, text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -133,28 +133,19 @@ class MicroBatch:
             return OUTPUT.empty_table()
         return self._settle(flush=True)
 
-    def snapshot(self) -> SessionState:
-        """The whole state, to be read by `SessionBuffer` or written down."""
-        state = self._state
-        sessions = [OpenSession(start, last) for start, last in _rows(self._open, "start", "last")]
-        for row, kind, events in _rows(self._counts, "row", "kind", "events"):
-            sessions[row].counts[kind] = events
-        return SessionState(
-            state.timeout, state.lateness, state.newest, state.watermark,
-            sorted(_rows(self._pending, *_PENDING.names)),
-            OrderedDict(sorted(_rows(self._ids, "id", "at"), key=lambda item: (item[1], item[0]))),
-            OrderedDict(
-                sorted(
-                    zip(self._open.column("session").to_pylist(), sessions, strict=True),
-                    key=lambda item: (item[1].last, item[0]),
-                )
-            ),
-            dict(state.totals), dict(state.counts),
-        )  # fmt: skip
-
     def to_json(self) -> str:
-        """All but the test users."""
-        return self.snapshot().to_json()
+        """All but the test users; equal states give equal text, also of `SessionBuffer`."""
+        opened = self._open.append_column("row", pa.array(np.arange(self._open.num_rows)))
+        opened = _sorted(opened, ["last", "session"])
+        rank = np.empty(opened.num_rows, dtype=np.int64)
+        rank[_numpy(opened, "row")] = np.arange(opened.num_rows)
+        held = self._counts.set_column(0, "row", pa.array(rank[_numpy(self._counts, "row")]))
+        return self._state.write(
+            _sorted(self._pending, _PENDING.names).to_pydict(),
+            _sorted(self._ids, ["at", "id"]).to_pydict(),
+            opened.drop_columns(["row"]).to_pydict(),
+            _sorted(held, ["row", "kind"]).to_pydict(),
+        )
 
     @classmethod
     def from_json(cls, saved: str, test_users: Iterable[Any] = ()) -> MicroBatch:
@@ -372,6 +363,10 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
 
 def _numpy(table: pa.Table, name: str) -> NDArray[Any]:
     return table.column(name).to_numpy()
+
+
+def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in names])
 
 
 def _rows(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:
