@@ -154,7 +154,7 @@ class MicroBatch:
 
     def _take(self, arrived: pa.Table, read: int) -> pa.Table:
         state = self._state
-        known = arrived.filter(_all_valid(arrived, ("session_id", "user_id", "event_type", "at")))
+        known = _where(arrived, _all_valid(arrived, ("session_id", "user_id", "event_type", "at")))
         at = _numpy(known, "at")
         state.counts["read"] += read
         state.counts["ignored"] += read - len(at)
@@ -165,7 +165,7 @@ class MicroBatch:
         mark = np.maximum(newest - state.lateness, _NEVER if state.watermark is None else state.watermark)
         in_time = at >= mark[:-1]
         state.counts["late"] += int((~in_time).sum())
-        kept = known.filter(pa.array(in_time))
+        kept = _where(known, in_time)
         fresh = pa.table(
             [
                 kept.column("at"),
@@ -198,6 +198,8 @@ class MicroBatch:
         at = _numpy(released, "at")
         named = np.flatnonzero(pc.not_equal(released.column("id"), "").to_numpy(zero_copy_only=False))
         old = self._ids.num_rows
+        if not len(named) and not old:
+            return released
         both = pa.chunked_array(
             [*self._ids.column("id").chunks, *released.column("id").take(pa.array(named)).chunks], pa.string()
         )
@@ -226,7 +228,7 @@ class MicroBatch:
         np.maximum.at(latest, codes, times)
         alive = latest + self._state.lateness >= mark
         self._ids = pa.table([ids, pa.array(latest)], schema=_IDS).filter(pa.array(alive)).combine_chunks()
-        return released if keep.all() else released.filter(pa.array(keep)).combine_chunks()
+        return _where(released, keep).combine_chunks()
 
     def _sessions(self, rows: pa.Table, mark: int, flush: bool) -> pa.Table:
         state, held = self._state, self._open.num_rows
@@ -279,14 +281,11 @@ class MicroBatch:
         )
         owner = np.concatenate([place[_numpy(self._counts, "row")], part[counted]])
         weight = np.concatenate([_numpy(self._counts, "events"), np.ones(len(counted), dtype=np.int64)])
-        key, inverse = np.unique(owner * max(len(kind_names), 1) + kinds, return_inverse=True)
-        events = np.zeros(len(key), dtype=np.int64)
-        np.add.at(events, inverse, weight)
+        key, events = _sums(owner * max(len(kind_names), 1) + kinds, weight)
         owner, kinds = np.divmod(key, max(len(kind_names), 1))
 
         done = closed[owner]
-        sums = np.zeros(len(kind_names), dtype=np.int64)
-        np.add.at(sums, kinds[done], events[done])
+        sums = np.bincount(kinds[done], events[done], len(kind_names)).astype(np.int64)
         for kind, number in zip(kind_names.to_pylist(), sums.tolist(), strict=True):
             if number:
                 state.totals[kind] = state.totals.get(kind, 0) + number
@@ -326,7 +325,10 @@ def _arrived(batch: pa.Table | pa.RecordBatch) -> pa.Table:
     for name in ("session_id", "user_id", "event_type", "event_id"):
         if name in batch.schema.names:
             column = batch.column(name).cast(pa.string())
-            columns[name] = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+            empty = pc.equal(column, "")
+            if pc.any(empty).as_py():
+                column = pc.if_else(empty, pa.scalar(None, pa.string()), column)
+            columns[name] = column
         else:
             columns[name] = pa.nulls(batch.num_rows, pa.string())
     return pa.table(columns)
@@ -346,11 +348,16 @@ def _micros(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return pa.nulls(len(column), pa.int64())
 
 
-def _all_valid(table: pa.Table, names: Iterable[str]) -> Any:
+def _where(table: pa.Table, kept: NDArray[np.bool_]) -> pa.Table:
+    """The rows that are kept; nothing is copied where all are."""
+    return table if kept.all() else table.filter(pa.array(kept))
+
+
+def _all_valid(table: pa.Table, names: Iterable[str]) -> NDArray[np.bool_]:
     valid = np.ones(table.num_rows, dtype=bool)
     for name in names:
         valid &= table.column(name).is_valid().to_numpy()
-    return pa.array(valid)
+    return valid
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
@@ -363,6 +370,18 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
 
 def _numpy(table: pa.Table, name: str) -> NDArray[Any]:
     return table.column(name).to_numpy()
+
+
+def _sums(key: NDArray[np.int64], weight: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct keys in order, and the sum of the weights of each; weights are 1 or more."""
+    if not len(key):
+        return key, weight
+    if key.max() < 8 * len(key) + 1024:  # counting in place of sorting, while the places are few
+        sums = np.bincount(key, weight).astype(np.int64)  # exact below 2^53
+        found = np.flatnonzero(sums)
+        return found, sums[found]
+    found, inverse = np.unique(key, return_inverse=True)
+    return found, np.bincount(inverse, weight).astype(np.int64)
 
 
 def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
