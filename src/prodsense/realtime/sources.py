@@ -118,7 +118,8 @@ def _arriving(lines: Iterable[str | bytes], batch: int, wait: float) -> Iterator
                 break
             *whole, rest = (rest + block).split(b"\n")
             ready += whole
-    ready.append(rest)
+    if rest:
+        ready.append(rest)
     for at in range(0, len(ready), batch):
         yield ready[at : at + batch]
 
