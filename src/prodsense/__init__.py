@@ -18,9 +18,9 @@ from prodsense.warehouse import Warehouse, catalog, open
 __version__ = "0.1.0"
 
 __all__ = [
-    "Activity", "ContractError", "EventTable", "ProdsenseError", "SqlError", "UsageError", "Warehouse",
-    "active_users", "catalog", "cohort", "cohorts", "feature_time", "funnel", "lifecycle", "open", "optional",
-    "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
+    "Activity", "ContractError", "EventTable", "KeptSessions", "ProdsenseError", "SqlError", "UsageError",
+    "Warehouse", "active_users", "catalog", "cohort", "cohorts", "feature_time", "funnel", "lifecycle", "open",
+    "optional", "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
 ]  # fmt: skip
 
 

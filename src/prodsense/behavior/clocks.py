@@ -24,15 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prodsense.behavior.events import EventTable
-
 #: What happened to an event's time: nothing, its device's clock was off, or it was set to the receipt.
 AS_IT_WAS, SHIFTED, RECEIPT = 0, 1, 2
-
-
-def owner(events: EventTable) -> str:
-    """Columns that name whose clock it was."""
-    return "user_id, device_id" if events.device else "user_id"
+#: How answers call the events that were mended.
+CORRECTIONS = {"shifted": SHIFTED, "set_to_receipt": RECEIPT}
 
 
 def same(left: str, right: str, columns: str) -> str:
