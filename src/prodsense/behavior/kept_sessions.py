@@ -31,6 +31,8 @@ from prodsense.engines.base import quoted
 from prodsense.errors import NotBuiltError, UsageError
 from prodsense.metrics import periods
 
+_TABLES = {"sessions", "subject_days", "clocks", "settings"}
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -59,6 +61,7 @@ class KeptSessions:
         events = events_of(events)
         kept = cls(events.engine, schema, Rules.of(events, **rules), tz)
         periods.zone(tz)
+        kept._check_place()
         run, params = kept.engine, kept.rules.params()
         with run.transaction():
             run.replace(kept._at("subject_days"), kept._marks(events), params)
@@ -67,6 +70,26 @@ class KeptSessions:
             run.replace(kept._at("sessions"), kept._sessions(kept.rules.settled(events, off=kept._off())), params)
             kept._keep_settings()
         return kept
+
+    @classmethod
+    def keep(cls, events: Events, schema: str = "sessions", *, tz: str = "UTC", **rules: Any) -> KeptSessions:
+        """`update` what `schema` holds, or `build` where there is nothing or the rules or the zone are others."""
+        events = events_of(events)
+        wanted = Rules.of(events, **rules)
+        try:
+            kept = cls.open(events.engine, schema)
+        except NotBuiltError:
+            kept = None
+        if kept is not None and (kept.rules, kept.tz) == (wanted, tz):
+            return kept.update(events)
+        why = f"the sessions in {schema} were made by other rules" if kept else f"no sessions were kept in {schema}"
+        made = cls.build(events, schema, tz=tz, **rules)
+        found = made.engine.query(f"SELECT COUNT(*) AS n FROM {made._quoted('sessions')}")["n"][0].as_py()
+        nothing = made._told(made.engine.query(
+            f"SELECT 'added' AS change, {', '.join(made._shown)} FROM {made._quoted('sessions')} LIMIT 0"
+        ))  # fmt: skip
+        note = f"{why}: all {found} made anew"
+        return replace(made, restated=replace(nothing, notes=(note,), extras={**nothing.extras, "made_anew": found}))
 
     @classmethod
     def open(cls, engine: Engine, schema: str = "sessions") -> KeptSessions:
@@ -96,6 +119,16 @@ class KeptSessions:
             for name in stages:
                 run.drop(self._at(name))
         return replace(self, restated=restated)
+
+    def _check_place(self) -> None:
+        """UsageError where something else lives in the schema."""
+        if not self.schema.isidentifier() or self.schema != self.schema.lower():
+            raise UsageError(f"{self.schema!r} is no name of a schema: use small letters, digits and _")
+        others = {name.split(".")[-1] for name in self.engine.relations(self.schema)} - _TABLES
+        if others or (
+            self.engine.columns(self._at("sessions")) is not None and self.engine.columns(self._at("settings")) is None
+        ):
+            raise UsageError(f"the schema {self.schema} holds other tables: keep sessions in a schema of their own")
 
     def _same(self, events: EventTable) -> EventTable:
         """`events`, when the kept sessions can be compared with them."""
