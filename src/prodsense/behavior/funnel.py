@@ -76,7 +76,7 @@ def funnel(
     * `by`: columns; `attribution` takes their value at ``entry``, or the ``first`` or ``last`` known value of the
       user up to entry. None looks at what came after, so those who finish have no other chance of a value.
     * `exclude`: events that end an entry wherever they happen on the way.
-    * `compare="previous"`: the window of the same length before `since`.
+    * `compare`: ``previous`` is the window of the same length before `since`, ``year`` the same one a year before.
 
     Entries whose window is not over at `as_of` (the newest event unless given) are left out and counted: they
     could still convert. Columns: one for each of `by`, ``step``, ``name``, ``optional``, ``count``, ``of_first``
@@ -90,7 +90,7 @@ def funnel(
     _choose(entries, ENTRIES, "entries")
     _choose(attribution, ATTRIBUTIONS, "attribution")
     if compare is not None:
-        _choose(compare, ("previous",), "comparison")
+        _choose(compare, ("previous", "year"), "comparison")
     if not events.event:
         raise UsageError("a funnel tells events apart: name the event column (--event)")
     read = read_steps(steps, order=order, exclude=(exclude,) if isinstance(exclude, str) else exclude)
@@ -116,8 +116,9 @@ def funnel(
     if compare:
         if since is None:
             raise UsageError("a comparison needs the window to compare: give since (and until)")
-        before = request.run(start - (end - start), start)
-        extras["previous_since"], extras["previous_until"] = start - (end - start), start
+        first, last = (_year_before(start), _year_before(end)) if compare == "year" else (start - (end - start), start)
+        before = request.run(first, last)
+        extras |= {"compare": compare, "previous_since": first, "previous_until": last}
         extras["previous_censored"] = sum(r["censored"] for r in before.values())
     found = _rows(shape, list(table.dimensions), rows, before)
     notes = [*events.notes(), *_notes(shape, extras, found, events), *filter(None, [behind])]
@@ -147,6 +148,14 @@ def _window(within: str | timedelta | None, steps: Sequence[Step]) -> float:
     if len(known) < len(limits):
         raise UsageError("a funnel needs a window: give within (such as 7d), or a window for every required step")
     return float(sum(known)) + max((s.within or 0.0 for s in steps if s.optional), default=0.0)
+
+
+def _year_before(moment: datetime) -> datetime:
+    """The same moment a year before; of 29 February that of the 28th."""
+    try:
+        return moment.replace(year=moment.year - 1)
+    except ValueError:
+        return moment.replace(year=moment.year - 1, day=28)
 
 
 def _moment(value: object, tz: str, what: str) -> datetime:
@@ -238,7 +247,7 @@ def _notes(
 ) -> list[str]:
     notes = []
     one, many = ("entry", "entries") if shape.entries == "every" else ("user", "users")
-    for name, of in (("censored", ""), ("previous_censored", " of the window before")):
+    for name, of in (("censored", ""), ("previous_censored", " of the earlier window")):
         if count := extras.get(name):
             notes.append(
                 f"{count} {one if count == 1 else many}{of} left out: {extras['within']} since entry not over at as_of"
@@ -257,9 +266,15 @@ def picture(answer: Answer, **options: Any) -> Any:
     rows = chart_data(answer)
     options = {"title": answer.title, "notes": answer.notes, **options}
     if rows and "slice" in rows[0]:
-        return bar(rows, "label", "of_first", series="slice", unit="share", sort="given", top=len(rows), **options)
+        sides = " · ".join(answer.arrow.column_names[: answer.arrow.column_names.index("step")])
+        if sides in ("label", "of_first"):
+            sides = "slice"
+        named = [{"label": row["label"], "of_first": row["of_first"], sides: row["slice"]} for row in rows]
+        return bar(named, "label", "of_first", series=sides, unit="share", sort="given", top=len(rows), **options)
     if rows and "of_first_previous" in rows[0]:
         then: dict[str, Any] = {"previous": "of_first_previous", "sort": "given", "top": len(rows)}
+        if answer.extras.get("compare") == "year":
+            then["previous_label"] = "a year before"
         return bar(rows, "label", "of_first", unit="share", **then, **options)
     return draw(rows, "name", "count", optional="optional", **options)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -27,6 +27,9 @@ from prodsense.metrics.result import Rows
 
 KINDS = ("exact", "unbounded", "rolling")
 GRAINS = ("day", "week", "month", "quarter", "year", "all")
+COMPARED = ("previous", "year")
+
+Statements = tuple[tuple[str, Mapping[str, Any]], ...]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def retention(
     grain: str = "day",
     since: object = None,
     until: object = None,
+    compare: str | None = None,
     as_of: object = None,
     tz: str = "UTC",
 ) -> Answer:
@@ -86,9 +90,12 @@ def retention(
     * `by`: columns (the value at entry) or cohorts (in it or not in it).
     * `grain` groups entry days; ``all`` pools them, which with `by` gives cohorts of an attribute.
     * `since` (inside) and `until` (outside) bound the day of entry; `as_of` defaults to the newest event.
+    * `compare`: ``previous`` sets each cohort beside the one a period before, ``year`` beside that of a year before;
+      with grain ``all`` it is the window of entry of the same length before `since`, or a year before.
 
     Columns: ``cohort`` (first day of the group, null for all), one for each of `by`, ``day`` (N or bracket),
-    ``size`` (entries whose window is over), ``retained``, ``rate`` (share), ``censored`` (entries left out).
+    ``size`` (entries whose window is over), ``retained``, ``rate`` (share), ``censored`` (entries left out); with
+    `compare` also ``size_previous``, ``rate_previous`` and ``rate_delta`` (null where there is no such cohort).
     Raises UsageError for wrong options and when there are no events.
     """
     events = events_of(events)
@@ -101,18 +108,79 @@ def retention(
     slices = [by] if isinstance(by, str | Cohort) else list(by)
     moment = events.as_of(as_of, tz)
     table = events.by(*(name for name in slices if isinstance(name, str)))
-    request = _Request(table, slices, start_event, return_event, cohort, windows, kind, moment, tz)
-    request.since = periods.read_day(since, "since") if since is not None else None
-    request.until = periods.read_day(until, "until") if until is not None else None
-    cells, statements = request.run()
+    first = periods.read_day(since, "since") if since is not None else None
+    last = periods.read_day(until, "until") if until is not None else None
+    before = _window_before(compare, grain, first, last, periods.local_day(moment, tz) + periods.DAY)
+
+    def asked(first: date | None, last: date | None) -> tuple[Cells, Statements]:
+        request = _Request(table, slices, start_event, return_event, cohort, windows, kind, moment, tz)
+        request.since, request.until = first, last
+        return request.run()
+
+    cells, statements = asked(first, last)
     notes = list(events.notes())
     if start_event and not cells.sizes:
         notes.append(f"nobody entered: is {start_event!r} a value of {events.event}?")
-    return triangle(
-        cells, windows, grain=grain, by=tuple(s if isinstance(s, str) else s.name for s in slices),
-        kind="bracketed" if brackets else kind, as_of=moment, tz=tz, notes=notes, statements=statements,
-        dialect=events.engine.dialect,
-    )
+    shape: dict[str, Any] = {
+        "grain": grain, "by": tuple(s if isinstance(s, str) else s.name for s in slices),
+        "kind": "bracketed" if brackets else kind, "as_of": moment, "tz": tz, "dialect": events.engine.dialect,
+    }  # fmt: skip
+    answer = triangle(cells, windows, **shape, notes=notes, statements=statements)
+    if before is None:
+        return answer
+    # Cohorts of the answer are those of before too, unless the window of entry cuts them off.
+    same = grain != "all" and first is None
+    then_cells, more = (cells, ()) if same else asked(*before)
+    return _compared(answer, triangle(then_cells, windows, **shape), compare or "", statements + more)
+
+
+def _window_before(
+    compare: str | None, grain: str, since: date | None, until: date | None, end: date
+) -> tuple[date | None, date | None] | None:
+    """Days of entry of the cohorts to compare with; None without comparison. `end` is the day after the newest."""
+    if compare is None:
+        return None
+    if compare not in COMPARED:
+        raise UsageError(f"no comparison named {compare!r}; choose one of {', '.join(COMPARED)}")
+    if grain != "all":
+        return since and _earlier(periods.start_of(since, grain), grain, compare), None
+    if since is None:
+        raise UsageError("a comparison of pooled cohorts needs the window to compare: give since (and until)")
+    until = until or end
+    if compare == "year":
+        return _year_before(since), _year_before(until)
+    return since - (until - since), since
+
+
+def _year_before(day: date) -> date:
+    return periods.year_before(day, "day") or day.replace(year=day.year - 1, day=28)
+
+
+def _earlier(cohort: date, grain: str, compare: str) -> date | None:
+    """The cohort that stands beside one; None where the calendar has none (29 February)."""
+    return periods.year_before(cohort, grain) if compare == "year" else periods.shift(cohort, grain, -1)
+
+
+def _compared(answer: Answer, before: Answer, compare: str, statements: Statements) -> Answer:
+    """The answer with the numbers of earlier cohorts beside its own."""
+    by, grain = answer.extras["by"], answer.extras["grain"]
+    then = {(row["cohort"], *(row[name] for name in by), row["day"]): row for row in before.rows}
+    sizes: list[int | None] = []
+    rates: list[float | None] = []
+    for row in answer.rows:
+        cohort = None if grain == "all" else _earlier(row["cohort"], grain, compare) or date.min
+        found = then.get((cohort, *(row[name] for name in by), row["day"]), {})
+        sizes.append(found.get("size"))
+        rates.append(found.get("rate"))
+    deltas = [None if r is None else row["rate"] - r for row, r in zip(answer.rows, rates, strict=True)]
+    arrow = answer.arrow
+    for name, values, kind in (("size_previous", sizes, pa.int64()), ("rate_previous", rates, pa.float64()),
+                               ("rate_delta", deltas, pa.float64())):  # fmt: skip
+        arrow = arrow.append_column(name, pa.array(values, kind))
+    return replace(
+        answer, arrow=arrow, wide=None, statements=statements, extras={**answer.extras, "compare": compare},
+        units={**answer.units, "size_previous": "count", "rate_previous": "share", "rate_delta": "share"},
+    )  # fmt: skip
 
 
 def windows_of(kind: str, days: int, brackets: str | Sequence[tuple[int, int]] | None) -> list[Window]:
@@ -166,7 +234,7 @@ class _Request:
         if again is not None:
             self.params["return_event"] = again
 
-    def run(self) -> tuple[Cells, tuple[tuple[str, Mapping[str, Any]], ...]]:
+    def run(self) -> tuple[Cells, Statements]:
         ctes = self._ctes()
         keys = ", ".join(f"slice_{i}" for i in range(1, len(self.slices) + 1))
         lead = f"{keys}, " if keys else ""
@@ -414,12 +482,25 @@ def _picture(answer: Answer, **options: Any) -> Any:
     """Cohorts by day as a heatmap; curves when the cohorts are pooled."""
     from prodsense.charts.builders import heatmap, line
 
-    by, rows = answer.extras["by"], answer.rows
-    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": answer.notes, **options}
+    by, rows, notes = answer.extras["by"], answer.rows, list(answer.notes)
+    later = [row for row in rows if row["day"] != 0]
+    if later and all(row["rate"] == 1 for row in rows if row["day"] == 0) and len(later) < len(rows):
+        # All of a cohort are there on the day they enter: beside that, no other day would show.
+        rows = later
+        notes.append("Day 0 is 100% and left out.")
+    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": notes, **options}
     if answer.extras["grain"] == "all" or by:
         pooled = [{**row, "slice": " · ".join(str(row[name]) for name in by)} for row in _pooled(rows, by)]
         if by:
             settings |= {"series": "slice", "series_title": " · ".join(by)}
+        elif "compare" in answer.extras:
+            earlier = {"previous": "the window before", "year": "a year before"}[answer.extras["compare"]]
+            pooled = [
+                {"day": row["day"], "rate": row[column], "slice": label}
+                for label, column in (("now", "rate"), (earlier, "rate_previous")) for row in rows
+                if row[column] is not None
+            ]
+            settings |= {"series": "slice", "series_title": ""}
         return line(pooled, "day", "rate", x_title="days since entry", **settings)
     return heatmap(
         rows, "day", "cohort", "rate", x_title="days since entry", y_title="entered", grain=answer.extras["grain"],

@@ -11,6 +11,7 @@ from prodsense.cli.behavior_options import (
     AsOfOption,
     ByOption,
     ChartOption,
+    CompareOption,
     EventOption,
     InOption,
     SqlOption,
@@ -112,6 +113,7 @@ def retention(
     ] = CohortGrain.day,
     since: SinceOption = None,
     until: UntilOption = None,
+    compare: CompareOption = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
     tz: ZoneOption = None,
@@ -133,8 +135,8 @@ def retention(
         lambda events: method(
             events, start_event=start_event, return_event=return_event, cohort=cohort,
             by=[*split_names(by), *(read_cohort(events, rule, tz=zone(tz)) for rule in inside or ())],
-            days=days, kind=kind.value, brackets=brackets, grain=grain.value, since=since, until=until, as_of=as_of,
-            tz=zone(tz),
+            days=days, kind=kind.value, brackets=brackets, grain=grain.value, since=since, until=until,
+            compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),
         ),
         form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
@@ -161,6 +163,7 @@ def lifecycle(
     by: Annotated[
         str, typer.Option("--by", metavar="COLUMN", show_default=False, help="Each value of this column on its own.")
     ] = "",
+    compare: CompareOption = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
     tz: ZoneOption = None,
@@ -174,7 +177,10 @@ def lifecycle(
 
     tell(
         ctx, warehouse, table,
-        lambda events: method(events, grain=grain.value, event=active or (), by=by, as_of=as_of, tz=zone(tz)),
+        lambda events: method(
+            events, grain=grain.value, event=active or (), by=by, compare=compare.value if compare else None,
+            as_of=as_of, tz=zone(tz),
+        ),
         form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 

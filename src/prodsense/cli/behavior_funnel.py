@@ -10,6 +10,7 @@ import typer
 from prodsense.cli.behavior_options import (
     AsOfOption,
     ChartOption,
+    CompareOption,
     EventOption,
     SqlOption,
     TableArgument,
@@ -61,12 +62,6 @@ class Attribution(StrEnum):
     entry = "entry"
     first = "first"
     last = "last"
-
-
-class Compare(StrEnum):
-    """What a funnel is set against."""
-
-    previous = "previous"
 
 
 @app.command(
@@ -131,11 +126,7 @@ def funnel(
     ] = Attribution.entry,
     since: SinceOption = None,
     until: UntilOption = None,
-    compare: Annotated[
-        Compare | None,
-        typer.Option("--compare", metavar="previous", show_default=False,
-                     help="Beside the window of the same length before --since."),
-    ] = None,
+    compare: CompareOption = None,
     drops: Annotated[
         list[str] | None,
         typer.Option("--drops", metavar="COLUMN", show_default=False,

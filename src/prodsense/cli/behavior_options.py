@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from prodsense.cli.answers import check_chart, draw
+from prodsense.cli.answers import Compare, check_chart, draw
 from prodsense.cli.common import Format, read, warehouse_url, write_rows
 from prodsense.errors import UsageError
 from prodsense.project import find_project
@@ -52,6 +52,11 @@ InOption = Annotated[
     typer.Option("--in", metavar="COHORT", show_default=False,
                  help="Set those in a cohort against the others: 'NAME: event=pay, at_least=3, on_days=2,"
                       " within_days=7, where=SQL'; repeat for several."),
+]
+CompareOption = Annotated[
+    Compare | None,
+    typer.Option("--compare", metavar="previous|year", show_default=False,
+                 help="Beside the period (or window of entry) before, or that of a year before."),
 ]
 AsOfOption = Annotated[
     str | None,
