@@ -131,9 +131,9 @@ def test_what_is_refused() -> None:
     kept = KeptSessions.build(table(at("a", 0)), "k", platform="p")
     with pytest.raises(UsageError, match="made with a column of the device"):
         kept.update(table(at("a", 0), device=False))
-    with EventTable.read([{"u": "a", "d": "p", "t": BASE, "e": "view"}], "u", "t", "e", device="d") as other:
-        with pytest.raises(UsageError, match="in another engine"):
-            kept.update(other)
+    other = EventTable.read([{"u": "a", "d": "p", "t": BASE, "e": "view"}], "u", "t", "e", device="d")
+    with other, pytest.raises(UsageError, match="in another engine"):
+        kept.update(other)
     with pytest.raises(UsageError, match="no column p"):
         kept.update(_without_platform())
     with pytest.raises(UsageError, match="no time zone"):

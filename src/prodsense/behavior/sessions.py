@@ -133,8 +133,7 @@ def answer_of(
     still = int(pc.sum(found["is_open"]).as_py() or 0)
     said = list(notes)
     if still:
-        verb = "session" if still == 1 else "sessions"
-        said.append(f"{still} {verb} may still go on at {moment:%Y-%m-%d %H:%M}")
+        said.append(f"{_many(still, 'session', 'sessions')} may still go on at {moment:%Y-%m-%d %H:%M}")
     said += mended_notes(mended)
     units = {"seconds": "seconds", **dict.fromkeys(_COUNTS, "count")}
     return Answer(
@@ -147,12 +146,17 @@ def answer_of(
 
 def mended_notes(mended: Mapping[str, int]) -> list[str]:
     """What a reader should know of times that were set right."""
+    off, shifted, future = (mended.get(name, 0) for name in ("clocks_off", "shifted", "set_to_receipt"))
     said = []
-    if mended.get("clocks_off"):
-        said.append(f"{mended['clocks_off']} clocks were off: {mended['shifted']} events shifted by their receipt")
-    if mended.get("set_to_receipt"):
-        said.append(f"{mended['set_to_receipt']} events lay in the future and took the time of their receipt")
+    if off:
+        said.append(f"{_many(off, 'clock was', 'clocks were')} off: {_many(shifted, 'event', 'events')} shifted")
+    if future:
+        said.append(f"{_many(future, 'event', 'events')} from the future took the time of receipt")
     return said
+
+
+def _many(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def sessions_sql(events: EventTable, rules: Rules, tz: str = "UTC") -> str:
