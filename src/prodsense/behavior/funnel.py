@@ -266,7 +266,11 @@ def picture(answer: Answer, **options: Any) -> Any:
     rows = chart_data(answer)
     options = {"title": answer.title, "notes": answer.notes, **options}
     if rows and "slice" in rows[0]:
-        return bar(rows, "label", "of_first", series="slice", unit="share", sort="given", top=len(rows), **options)
+        sides = " · ".join(answer.arrow.column_names[: answer.arrow.column_names.index("step")])
+        if sides in ("label", "of_first"):
+            sides = "slice"
+        named = [{"label": row["label"], "of_first": row["of_first"], sides: row["slice"]} for row in rows]
+        return bar(named, "label", "of_first", series=sides, unit="share", sort="given", top=len(rows), **options)
     if rows and "of_first_previous" in rows[0]:
         then: dict[str, Any] = {"previous": "of_first_previous", "sort": "given", "top": len(rows)}
         if answer.extras.get("compare") == "year":

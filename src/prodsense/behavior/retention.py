@@ -482,8 +482,13 @@ def _picture(answer: Answer, **options: Any) -> Any:
     """Cohorts by day as a heatmap; curves when the cohorts are pooled."""
     from prodsense.charts.builders import heatmap, line
 
-    by, rows = answer.extras["by"], answer.rows
-    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": answer.notes, **options}
+    by, rows, notes = answer.extras["by"], answer.rows, list(answer.notes)
+    later = [row for row in rows if row["day"] != 0]
+    if later and all(row["rate"] == 1 for row in rows if row["day"] == 0) and len(later) < len(rows):
+        # All of a cohort are there on the day they enter: beside that, no other day would show.
+        rows = later
+        notes.append("Day 0 is 100% and left out.")
+    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": notes, **options}
     if answer.extras["grain"] == "all" or by:
         pooled = [{**row, "slice": " · ".join(str(row[name]) for name in by)} for row in _pooled(rows, by)]
         if by:
