@@ -457,28 +457,9 @@ class Warehouse:
         table, which `table` names by itself or by the pack; without `table` it is that of the only pack here that
         declares one, and a `where` is added to the declared one. Raises UsageError where that leaves a doubt.
         """
-        from prodsense.behavior.events import EventTable
+        from prodsense.packs.declared import events_in
 
-        names = _names(dimensions)
-        if table and user and time:
-            return EventTable.of(
-                self.engine, self.relation(table), user, time, event, names, device=device, where=where
-            )
-        logs = {name: log for name in self.packs if (log := self.pack(name).event_log) is not None}
-        meant = [n for n, log in logs.items() if table in (None, n, log.table, f"{n}.{log.table}")]
-        if len(meant) != 1:
-            if meant:
-                raise UsageError(f"several packs declare an event table; say which: {', '.join(meant)}")
-            raise UsageError(
-                (f"{table} is no pack's event table" if table else "no pack here declares an event table")
-                + ": name a table with its columns for user and time (--user, --time)"
-            )
-        log = logs[meant[0]]
-        both = f"({log.where}) AND ({where})" if log.where and where else where or log.where
-        return EventTable.of(
-            self.engine, self.relation(f"{meant[0]}.{log.table}"), user or log.user, time or log.time,
-            event or log.event, names or log.dimensions, device=device or log.device, where=both,
-        )
+        return events_in(self, table, user, time, event, _names(dimensions), device, where)
 
     def lineage(self, name: str) -> Lineage:
         """Where the columns of a model, or the value of a metric, come from."""

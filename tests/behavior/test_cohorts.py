@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from prodsense.behavior import EventTable, cohort, cohorts, read_cohort
+from prodsense.engines.dialect import DIALECTS, render
 from prodsense.errors import UsageError
 
 LOG = [
@@ -91,6 +92,25 @@ def test_size_and_overlap(events: EventTable) -> None:
     for wrong, message in (([], "1 to 20 cohorts"), ([buyers, buyers], "share a name")):
         with pytest.raises(UsageError, match=message):
             cohorts(events, wrong)
+
+
+def test_a_cohort_does_not_see_what_comes_later(events: EventTable) -> None:
+    from prodsense.behavior import retention
+
+    # Ann buys again on the 3rd; until then only Bob has bought twice.
+    twice, fast = cohort(events, "twice", event="buy", at_least=2), cohort(events, "fast", event="buy", within_days=1)
+    assert who(twice.as_of(datetime(2024, 1, 3))) == ["bob"]
+    assert who((twice & fast).as_of(datetime(2024, 1, 3))) == ["bob"] and who(twice & fast) == ["ann", "bob"]
+    assert cohorts(events, twice, as_of="2024-01-02").extras["sizes"] == {"twice": 1}
+    rows = retention(events, by=twice, days=0, grain="all", as_of="2024-01-02").rows
+    assert {row["twice"]: row["size"] for row in rows} == {"in": 1, "not in": 2}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_it_is_said_in_every_dialect(events: EventTable, dialect: str) -> None:
+    one, other = cohort(events, "a", event="buy", on_days=2, within_days=7), cohort(events, "b", where="city = 'x'")
+    for sql, _ in (*cohorts(events, [one, other, (one - other).named("c")]).statements, *(one | other).users().statements):
+        assert render(sql, dialect)
 
 
 def test_a_rule_as_text_is_the_rule_in_code(events: EventTable) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from prodsense.behavior import EventTable, funnel
 from prodsense.behavior.associations import association, false_discovery
+from prodsense.engines.dialect import DIALECTS, render
 from prodsense.errors import UsageError
 
 BEGIN = datetime(2024, 5, 1)
@@ -157,6 +158,13 @@ def test_any_order_and_a_picture() -> None:
     assert {r["name"] for r in found.rows} == {"any 2 of 2"}
     assert "dropped" in found.chart().to_json()
     assert "WITH" in found.sql[0]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_it_is_said_in_every_dialect(dialect: str) -> None:
+    for order in ("ordered", "strict", "any"):
+        found = asked(people(6, 40), order=order, entries="best").drops(["platform", "age"], at_least=1)
+        assert len(found.statements) == 2 and all(render(sql, dialect) for sql, _ in found.statements)
 
 
 @pytest.mark.parametrize("cells", [(10, 20, 5, 40), (1, 99, 30, 70), (300, 200, 100, 50), (3, 3, 3, 3)])

@@ -39,10 +39,13 @@ def asked(events: EventTable) -> dict[str, Any]:
     return {
         "drops": funnel(events, ["view", "coupon"], **options).drops("c", at_least=1),
         "cohorts": cohorts(events, [payers, french]),
+        "users": (payers | french).users(),
         "in a cohort": retention(
             events, by=payers, days=1, grain="all", since="2024-05-01", until="2024-05-02", compare="previous",
             as_of="2024-05-10",
         ),
+        "weeks": retention(events, weeks=1, by="c", as_of="2024-06-10"),
+        "months": retention(events, months=1, kind="unbounded", as_of="2024-07-10"),
         "lifecycle": lifecycle(events, compare="previous"),
         "ordered": funnel(events, steps, by="c", **options),
         "strict": funnel(events, ["view", "cart", "?coupon", "pay"], order="strict", entries="best", **options),

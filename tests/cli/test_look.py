@@ -118,7 +118,7 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     from types import SimpleNamespace
 
     from prodsense.contracts.tables import read_schema
-    from prodsense.contracts.vocabulary import Metric, Model, Policy, Query, Question
+    from prodsense.contracts.vocabulary import EventSource, Metric, Model, Policy, Query, Question
 
     pack = SimpleNamespace(
         name="shop",
@@ -132,16 +132,18 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         queries={"bad_query": Query("bad_query", "Says.", "SELECT * FROM nowhere", path="shop/queries/bad_query.sql")},
         policies={"bad_policy": Policy("bad_policy", "Says.", "SELECT id FROM orders WHERE shade = 1")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
+        event_source=EventSource("orders", "buyer", "day"),
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
         "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy", "question Q1",
+        "event table of shop",
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
-                        ("question Q1", "ghost")]:  # fmt: skip
+                        ("question Q1", "ghost"), ("event table of shop", "buyer")]:  # fmt: skip
         assert word in found[about].says
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import prodsense as ps
 from prodsense.behavior import EventTable
-from prodsense.contracts.vocabulary import Analysis, EventLog
+from prodsense.contracts.vocabulary import Analysis, EventSource
 from prodsense.errors import ContractError, UsageError
 from prodsense.packs import declared
 from prodsense.warehouse import Warehouse
@@ -42,8 +42,8 @@ def shop() -> Iterator[Warehouse]:
 def logged(shop: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     """The shop, as if the pack delivery had declared its clicks."""
     pack = shop.pack("delivery")
-    log = EventLog("clicks", "u", "t", "e", dimensions=("c",), where="c <> 'staff'")
-    monkeypatch.setitem(pack.__dict__, "event_log", log)
+    log = EventSource("clicks", "u", "t", "e", dimensions=("c",), where="c <> 'staff'")
+    monkeypatch.setitem(pack.__dict__, "event_source", log)
     return shop
 
 
@@ -132,11 +132,28 @@ def test_paths_and_survival(shop: Warehouse) -> None:
     assert len(run(shop, wait, by="c", as_of="2024-05-02").extras["groups"]) == 3
 
 
+def test_the_doctor_sees_a_wrong_event_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prodsense.doctor import examine_pack
+    from prodsense.packs import load_pack
+
+    pack = load_pack("delivery")
+    for log, found in [
+        (EventSource("orders", "customer_id", "order_timestamp", where="is_delivered"), ""),
+        (EventSource("orders", "customer", "order_timestamp"), "customer"),
+        (EventSource("order", "customer_id", "order_timestamp"), "order"),
+        (EventSource("orders", "customer_id", "order_timestamp", where="delivered"), "delivered"),
+    ]:
+        monkeypatch.setitem(pack.__dict__, "event_source", log)
+        wrong = [finding for finding in examine_pack(pack) if "event table" in str(finding)]
+        assert bool(wrong) == bool(found), wrong
+        assert found in "".join(map(str, wrong))
+
+
 def test_events_table_of_a_pack_is_optional() -> None:
     from prodsense.packs import load_pack
     from prodsense.packs.pack import Pack
 
-    assert Pack("x", "X", "X.", "prodsense.packs").event_log is None
-    log = load_pack("delivery").event_log
+    assert Pack("x", "X", "X.", "prodsense.packs").event_source is None
+    log = load_pack("delivery").event_source
     assert log is not None and (log.table, log.user) == ("orders", "customer_id")
     assert isinstance(EventTable.read([{"u": 1, "t": START}], "u", "t"), EventTable)

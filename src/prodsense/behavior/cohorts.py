@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
 
+#: Until it is asked as of a moment a cohort sees all events.
+_EVER = datetime(9999, 1, 1)
 _PARAMETER = re.compile(r":([A-Za-z_]\w*)")
 
 
@@ -37,6 +40,15 @@ class Cohort:
         """The SELECT with its parameters renamed after `prefix`, to stand beside others in one statement."""
         text = _PARAMETER.sub(lambda found: f":{prefix}_{found[1]}", self.sql)
         return text, {f"{prefix}_{name}": value for name, value in self.params.items()}
+
+    def as_of(self, moment: datetime) -> Cohort:
+        """The users as they are known at `moment` (UTC): later events are not seen."""
+        params = {
+            # Of a cohort that others were combined into, each keeps its own under a prefix.
+            name: moment if name == "as_of" or name.endswith("_as_of") else value
+            for name, value in self.params.items()
+        }
+        return replace(self, params=params)
 
     def named(self, name: str) -> Cohort:
         """The same users under another name."""
@@ -109,8 +121,8 @@ def cohort(
         raise UsageError(f"to tell {event!r} from other events, name the event column (--event)")
     both = f"({events.where}) AND ({where})" if events.where and where else where or events.where
     picked = replace(events, where=both)
-    params: dict[str, Any] = {}
-    conditions = []
+    params: dict[str, Any] = {"as_of": _EVER}
+    conditions = ["e.event_time <= :as_of"]
     if event is not None:
         conditions.append("e.event_name = :event")
         params["event"] = event
@@ -126,7 +138,6 @@ def cohort(
             " GROUP BY user_id) AS f ON f.user_id = e.user_id"
             " AND seconds_between(f.first_time, e.event_time) < :within_seconds"
         )
-    kept = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     having = []
     if at_least > 1:
         having.append("COUNT(*) >= :at_least")
@@ -135,7 +146,8 @@ def cohort(
         having.append(f"COUNT(DISTINCT {events.day(tz, 'e.event_time')}) >= :on_days")
         params["on_days"] = on_days
     wanted = f" HAVING {' AND '.join(having)}" if having else ""
-    sql = f"SELECT e.user_id FROM ({picked.select()}) AS e{join}{kept} GROUP BY e.user_id{wanted}"
+    kept = " AND ".join(conditions)
+    sql = f"SELECT e.user_id FROM ({picked.select()}) AS e{join} WHERE {kept} GROUP BY e.user_id{wanted}"
     return Cohort(name, events, sql, params)
 
 
@@ -180,8 +192,8 @@ def cohorts(events: Events, groups: Cohort | Sequence[Cohort], *, as_of: object 
 
     Columns: ``cohort``, ``other``, ``users`` (those in both), ``share`` (of the users in ``cohort``; null where it
     is empty). ``(everyone)`` are the users with an event up to `as_of` (the newest unless given): its row tells the
-    size of each cohort. Members without such an event are left out. Raises UsageError without cohorts, for more
-    than 20, for two of one name, and when there are no events.
+    size of each cohort. Later events are not seen, and members without an event until then are left out. Raises
+    UsageError without cohorts, for more than 20, for two of one name, and when there are no events.
     """
     table = events_of(events)
     chosen = [groups] if isinstance(groups, Cohort) else list(groups)
@@ -197,7 +209,7 @@ def cohorts(events: Events, groups: Cohort | Sequence[Cohort], *, as_of: object 
     for i, group in enumerate(chosen, 1):
         if group.events.engine is not table.engine:
             raise UsageError(f"cohort {group.name} is of another warehouse than the events")
-        text, bound = group.bound(f"members_{i}")
+        text, bound = group.as_of(moment).bound(f"members_{i}")
         params.update(bound)
         ctes.append(f"members_{i} AS ({text})")
         flags.append(f"CASE WHEN members_{i}.user_id IS NULL THEN 0 ELSE 1 END AS in_{i}")

@@ -104,7 +104,18 @@ def retention(
     ] = "first",
     by: ByOption = None,
     inside: InOption = None,
-    days: Annotated[int, typer.Option("--days", metavar="N", help="Days after entry to look at.")] = 30,
+    days: Annotated[
+        int | None,
+        typer.Option("--days", metavar="N", show_default=False, help="Days after entry to look at (default: 30)."),
+    ] = None,
+    weeks: Annotated[
+        int | None,
+        typer.Option("--weeks", metavar="N", show_default=False, help="Calendar weeks after that of entry, instead."),
+    ] = None,
+    months: Annotated[
+        int | None,
+        typer.Option("--months", metavar="N", show_default=False, help="Calendar months after that of entry, instead."),
+    ] = None,
     kind: Annotated[
         Kind, typer.Option("--kind", metavar="exact|unbounded|rolling",
                            help="Back on day N, on day N or later, or in the N-th span of 24 hours.")
@@ -115,8 +126,10 @@ def retention(
                      help="Back on any day of each bracket, instead of single days."),
     ] = None,
     grain: Annotated[
-        CohortGrain, typer.Option("--grain", metavar="day|week|month|quarter|year|all", help="Group days of entry.")
-    ] = CohortGrain.day,
+        CohortGrain | None,
+        typer.Option("--grain", metavar="day|week|month|quarter|year|all", show_default=False,
+                     help="Group days of entry (default: by what is counted)."),
+    ] = None,
     since: SinceOption = None,
     until: UntilOption = None,
     compare: CompareOption = None,
@@ -141,7 +154,8 @@ def retention(
         lambda events: method(
             events, start_event=start_event, return_event=return_event, cohort=cohort,
             by=[*split_names(by), *(read_cohort(events, rule, tz=zone(tz)) for rule in inside or ())],
-            days=days, kind=kind.value, brackets=brackets, grain=grain.value, since=since, until=until,
+            days=days, weeks=weeks, months=months, kind=kind.value, brackets=brackets,
+            grain=grain.value if grain else None, since=since, until=until,
             compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),
         ),
         form, chart, sql, user=user, time=time, event=event, where=where or "",

@@ -293,7 +293,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class EventLog:
+class EventSource:
     """Where users of a product act: a table or model, and which of its columns are user, time and event.
 
     A pack's `events.py` declares its own as ``EVENTS_TABLE``; methods then need no columns to be named.

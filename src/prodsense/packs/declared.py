@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import Analysis, Param, ParamType
-from prodsense.errors import ContractError
+from prodsense.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     from prodsense.behavior.events import EventTable
@@ -44,6 +44,8 @@ _KNOWN: Mapping[str, tuple[ParamType, str]] = {
     "compare": ("text", "previous or year: beside the period before, or the one a year before."),
     "drops": ("text", "Tell who drops instead: columns to tell them by."),
     "days": ("integer", "Days after entry to look at."),
+    "weeks": ("integer", "Calendar weeks after that of entry, instead."),
+    "months": ("integer", "Calendar months after that of entry, instead."),
     "kind": ("text", "exact, unbounded or rolling."),
     "brackets": ("text", "Back on any day of each: 1-3,4-7."),
     "grain": ("text", "day, week, month, quarter, year (of entries also all)."),
@@ -57,6 +59,7 @@ _KNOWN: Mapping[str, tuple[ParamType, str]] = {
     "confidence": ("number", "Level of the intervals."),
 }
 _NAMES = ("by", "drops")
+_COUNTED = ("days", "weeks", "months")
 _SHAPES = ("links", "matrix", "transitions")
 
 
@@ -85,10 +88,14 @@ def retention_analysis(
         from prodsense.behavior import retention
 
         groups = _cohorts(events, given.pop("inside", None), given)
+        for unit in ("months", "weeks"):
+            if unit in given:  # asked for in place of the declared days
+                given = {key: value for key, value in given.items() if key == unit or key not in _COUNTED}
         return retention(events, **{**given, "by": [*given.get("by", ()), *groups]})
 
     params = (
-        "days", "kind", "brackets", "grain", "cohort", "by", "inside", "since", "until", "compare", "as_of", "tz",
+        "days", "weeks", "months", "kind", "brackets", "grain", "cohort", "by", "inside", "since", "until", "compare",
+        "as_of", "tz",
     )  # fmt: skip
     return _declared(name, says, _log(table, user, time, event, where), run, params, options)
 
@@ -157,6 +164,33 @@ def cohorts_analysis(
         name, says, _log(table, user, time, event, where), run, ("inside", "as_of", "tz"),
         {"inside": "; ".join(groups), **options},
     )  # fmt: skip
+
+
+def events_in(
+    warehouse: Warehouse, table: str | None, user: str | None, time: str | None, event: str | None,
+    dimensions: tuple[str, ...], device: str | None, where: str,
+) -> EventTable:
+    """See `Warehouse.events`."""
+    from prodsense.behavior.events import EventTable
+
+    if table and user and time:
+        relation = warehouse.relation(table)
+        return EventTable.of(warehouse.engine, relation, user, time, event, dimensions, device=device, where=where)
+    sources = {name: of for name in warehouse.packs if (of := warehouse.pack(name).event_source) is not None}
+    meant = [name for name, of in sources.items() if table in (None, name, of.table, f"{name}.{of.table}")]
+    if len(meant) > 1:
+        raise UsageError(f"several packs declare an event table; say which: {', '.join(meant)}")
+    if not meant:
+        raise UsageError(
+            (f"{table} is no pack's event table" if table else "no pack here declares an event table")
+            + ": name a table with its columns for user and time (--user, --time)"
+        )
+    source = sources[meant[0]]
+    both = f"({source.where}) AND ({where})" if source.where and where else where or source.where
+    return EventTable.of(
+        warehouse.engine, warehouse.relation(f"{meant[0]}.{source.table}"), user or source.user, time or source.time,
+        event or source.event, dimensions or source.dimensions, device=device or source.device, where=both,
+    )
 
 
 def _log(table: str, user: str, time: str, event: str, where: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from prodsense.contracts.vocabulary import (
     Detector,
     Dimension,
     Event,
-    EventLog,
+    EventSource,
     Experiment,
     Metric,
     Model,
@@ -163,7 +163,7 @@ class Pack:
         return self._declared("events", "EVENTS")
 
     @cached_property
-    def event_log(self) -> EventLog | None:
+    def event_source(self) -> EventSource | None:
         """Where its users act, if the pack declares it (``EVENTS_TABLE`` of events.py)."""
         if find_spec(f"{self.module}.events") is None:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prodsense.contracts.vocabulary import EventLog
+from prodsense.contracts.vocabulary import EventSource
 
 #: An order is what a customer does; the view leaves internal customers out.
-EVENTS_TABLE = EventLog("orders", user="customer_id", time="order_timestamp")
+EVENTS_TABLE = EventSource("orders", user="customer_id", time="order_timestamp")
