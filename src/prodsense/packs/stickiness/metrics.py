@@ -48,7 +48,7 @@ _TENURE = (
 # What has a device of its own; other sources take the user's.
 _ON_DEVICES = (
     "activity", "creations", "interactions", "adoption", "feature_use", "views", "feed_sessions", "session_log",
-    "returns_after_week", "window_returns", "network_pairs", "opinions",
+    "returns_after_week", "window_returns", "network_pairs", "store_reviews",
 )
 _WITH_TENURE = (
     "activity", "creations", "interactions", "adoption", "feature_use", "views", "feed_sessions", "session_log",
@@ -381,20 +381,20 @@ METRICS = (
     ),
     Metric(
         "app_store_rating", "Mean stars of reviews in app stores. How many reviews: app_review_volume.",
-        "score", "up", "mean(rating)", source="opinions", where="source = 'app_review'", by=("device",),
+        "score", "up", "mean(rating)", source="store_reviews", by=("device",),
     ),
     Metric(
-        "app_review_volume", "Reviews in app stores.", "count", "none", "COUNT(*)", source="opinions",
-        where="source = 'app_review'", by=("device",),
+        "app_review_volume", "Reviews in app stores.", "count", "none", "COUNT(*)", source="store_reviews",
+        by=("device",),
     ),
     Metric(
         "app_review_sentiment",
         "Share of positive less share of negative app store reviews, -1 to 1, of those whose sentiment is known.",
-        "score", "up", _SENTIMENT, source="opinions", where="source = 'app_review'", by=("device",),
+        "score", "up", _SENTIMENT, source="store_reviews", by=("device",),
     ),
     Metric(
         "social_media_sentiment",
         "Share of positive less share of negative mentions on social media, -1 to 1, of those whose sentiment is known.",
-        "score", "up", _SENTIMENT, source="opinions", where="source = 'social_mention'",
+        "score", "up", _SENTIMENT, source="mentions",
     ),
 )
