@@ -13,7 +13,8 @@ from typing import Any
 from .conftest import TINY
 
 Row = dict[str, Any]
-PASSIVE = {"session_end", "app_background", "notification_sent"}
+RECEIVED = {"notification_sent"}
+PASSIVE = {"session_end", "app_background", *RECEIVED}
 CREATES = {"post_creation": "post", "story_creation": "story", "comment": "comment"}
 TOWARDS = ("like", "comment", "share", "direct_message")
 USER_SLICES = ("demographics", "age_group", "gender", "region", "acquisition_source", "campaign")
@@ -135,11 +136,11 @@ class Platform:
                           row["device"]))
         runs: dict[Any, list[Row]] = defaultdict(list)
         for event in self.events:
-            if event["session"]:
+            if event["session"] and event["kind"] not in RECEIVED:
                 runs[event["user"], event["session"], None].append(event)
         loose: dict[Any, list[Row]] = defaultdict(list)
         for event in self.events:
-            if not event["session"]:
+            if not event["session"] and event["kind"] not in RECEIVED:
                 loose[event["user"], event["device"]].append(event)
         for (user, device), events in loose.items():
             events.sort(key=lambda e: e["at"])
@@ -153,7 +154,7 @@ class Platform:
                 before = event
         for (user, session, _), events in runs.items():
             start, end = min(e["at"] for e in events), max(e["at"] for e in events)
-            if start.date() not in known:
+            if start.date() not in known and any(e["qualifies"] for e in events):
                 devices = [e["device"] for e in events if e["device"]]
                 found.append((user, session, start, end, (end - start).total_seconds(), min(devices, default=None)))
         rows_out, ends = [], defaultdict(list)
