@@ -219,8 +219,8 @@ def compile(request: Request, scope: Scope) -> Plan:
     seen = [watched(scope, metric) for metric in wanted.values() if metric.as_of]
     also = {(relation.name, name): relation.is_day(name) for relation, name in seen}
     return Plan(
-        request, tree, _probe(timed, also), metrics, by, grain, dict(context.literals.values), tuple(context.notes), sparse,
-        max((d.metric.matures for d in plan.definitions.values()), default=0),
+        request, tree, _probe(timed, also), metrics, by, grain, dict(context.literals.values), tuple(context.notes),
+        sparse, max((d.metric.matures for d in plan.definitions.values()), default=0),
         tuple(dict.fromkeys(d.relation.name for d in plan.definitions.values())),
     )
 

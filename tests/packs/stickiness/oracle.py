@@ -158,7 +158,7 @@ class Platform:
                 devices = [e["device"] for e in events if e["device"]]
                 found.append((user, session, start, end, (end - start).total_seconds(), min(devices, default=None)))
         rows_out, ends = [], defaultdict(list)
-        for user, session, start, end, seconds, device in sorted(found, key=lambda s: (s[2], s[1])):
+        for user, _, start, end, seconds, device in sorted(found, key=lambda s: (s[2], s[1])):
             if self.internal(user):
                 continue
             before = max(ends[user], default=None)

@@ -100,7 +100,7 @@ def periods(measure: Measure, grain: str) -> dict[date, Value]:
     return {start: value(measure, grain, start) for start in starts}
 
 
-def measures(p: Platform) -> dict[str, Measure]:  # noqa: PLR0915 (a catalogue)
+def measures(p: Platform) -> dict[str, Measure]:
     active, events, newest = p.external(p.active), p.external(p.events), p.newest
     users = lambda rows: distinct(rows, "user")  # noqa: E731
     dau = Leaf(active, users, per="day")
