@@ -17,15 +17,28 @@ from prodsense.warehouse import Warehouse, catalog, open
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Activity", "ContractError", "EventTable", "ProdsenseError", "SqlError", "UsageError", "Warehouse",
-    "active_users", "catalog", "cohort", "funnel", "lifecycle", "open", "optional", "paths", "retention",
-    "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
+#: Methods on any table, and the module that each is imported from when it is named.
+_METHODS = {
+    **dict.fromkeys(
+        ("Activity", "EventTable", "active_users", "cohort", "funnel", "lifecycle", "optional", "paths", "retention",
+         "sessions", "step", "step_matrix", "survival", "survival_of", "transitions"),
+        "prodsense.behavior",
+    ),
+    **dict.fromkeys(
+        ("Assignment", "ExposureLog", "Split", "Switchback", "assign", "assign_clusters"),
+        "prodsense.inference.assignment",
+    ),
+    "experiment": "prodsense.inference.experiments",
+    "power": "prodsense.inference.power",
+}  # fmt: skip
+
+__all__ = [  # noqa: PLE0604
+    "ContractError", "ProdsenseError", "SqlError", "UsageError", "Warehouse", "catalog", "open", *_METHODS,
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Methods on any event table load when one is named."""
-    if name not in __all__:
+    """Methods load when one is named."""
+    if name not in _METHODS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("prodsense.behavior"), name)
+    return getattr(import_module(_METHODS[name]), name)

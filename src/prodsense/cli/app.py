@@ -46,6 +46,8 @@ COMMANDS: dict[str, Entry] = {
     "funnel": Entry("Behaviour", "behavior_funnel", "How many get how far through steps, and how fast."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "experiment": Entry("Inference", "experiments", "An experiment's readout: split, effects, ship, hold or stop."),
+    "power": Entry("Inference", "experiments", "Units a test needs, the effect it finds, or its power."),
+    "assign": Entry("Inference", "experiments", "The arm of each unit, by salted hash."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),
 }

@@ -1,4 +1,1 @@
-"""Inference: experiments and their assignment, effects, and what follows from them.
-
-Modules load when they are named; statistics packages load inside the functions that need them.
-"""
+"""Inference: what caused a number, and how sure one can be. Each module is one method or what several share."""

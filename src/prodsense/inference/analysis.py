@@ -168,7 +168,7 @@ def _cluster_units(engine: Engine, study: Study) -> Units:
 
         def added(name: str, of: str = arm, at: Any = place, cells: int = size) -> NDArray[np.float64]:
             values = table[name].to_numpy(zero_copy_only=False)[arms == of].astype(float)
-            return np.bincount(at, np.nan_to_num(values), minlength=cells)
+            return np.bincount(at, np.nan_to_num(values), minlength=cells).astype(float)
 
         moments[(arm,)] = {
             metric: Moments.of(np.column_stack([*(added(name) for name in block), added("cluster_units")]))
@@ -270,13 +270,13 @@ def _quantiles(
 ) -> tuple[dict[str, Effect | str], list[tuple[str, Mapping[str, Any]]]]:
     source, params = _arms(study)
     value = comma([measure.columns[0]])
-    # Rows that are units by themselves need no name to be told apart.
-    unit = "unit" if study.facts else "value"
-    rows = measure.rows or f"SELECT text_of(arm) AS arm, {unit} AS unit, {value} AS value FROM ({source}) AS units"
+    # One row a unit: nothing has to be told apart.
+    rows = measure.rows or f"SELECT text_of(arm) AS arm, {value} AS value FROM ({source}) AS units"
     plan = study.plan
     if study.cluster:
         return dict.fromkeys(plan.treatments, "a quantile is not read from clusters; use a mean or a share"), []
-    values, statements = quantile_values(engine, rows, float(measure.quantile or 0), plan.arms, params)
+    values, statements = quantile_values(engine, rows, float(measure.quantile or 0), plan.arms, params,
+                                         unit="unit" if measure.rows else "")
     found: dict[str, Effect | str] = {}
     for arm in plan.treatments:
         lacking = [name for name in (plan.control, arm) if name not in values]
@@ -325,7 +325,8 @@ def _rows(
             effect = effects[measure.name, arm]
             row: dict[str, Any] = {"metric": measure.name, "role": measure.role, "arm": arm, "control": plan.control}
             if isinstance(effect, str):
-                row |= {**_NOTHING, "n_control": units.counts.get(plan.control, 0), "n_treatment": units.counts.get(arm, 0)}
+                counts = units.counts
+                row |= {**_NOTHING, "n_control": counts.get(plan.control, 0), "n_treatment": counts.get(arm, 0)}
             else:
                 row |= numbers(effect, sequential=plan.sequential, tuned_for=plan.tuned_for)
             row |= {"better": measure.better, "unit": measure.unit, "margin": None, "margin_bound": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
@@ -68,12 +69,12 @@ def experiment(
     )
     if engine is not None and isinstance(data, str):
         return _run(engine, data, asked, title)
-    from prodsense.inference.frames import arrow_of
+    from prodsense.metrics.reading import read_data
 
     own = engine or open_engine(":memory:")
     try:
-        with own.temporary(arrow_of(data)) as relation:
-            return _run(own, relation, asked, title or (str(data) if isinstance(data, str) else "the data"))
+        with own.temporary(read_data(data)) as relation:
+            return _run(own, relation, asked, title or (str(data) if isinstance(data, str | Path) else "the data"))
     finally:
         if engine is None:
             own.close()

@@ -26,7 +26,8 @@ def quantile_values(
 ) -> tuple[dict[str, Value], list[tuple[str, Mapping[str, Any]]]]:
     """The quantile of ``value`` in each arm of `rows` (a SELECT of unit, arm, value), with its variance.
 
-    Returns also the statements that were run. An arm with too few units for its interval is left out.
+    `unit` is the column of who a row belongs to; empty where each row is a unit. Returns also the statements that
+    were run. An arm with too few units for its interval is left out.
     """
     if not 0 < q < 1:
         raise RefusalError(f"a quantile lies between 0 and 1, not {q}")
@@ -42,10 +43,11 @@ def quantile_values(
     present = [(i, arm) for i, arm in enumerate(arms) if found[f"q{i}"] is not None]
     given |= {f"at_{i}": float(found[f"q{i}"]) for i, _ in present}
     cases = " ".join(f"WHEN arm = :arm_{i} THEN CASE WHEN value <= :at_{i} THEN 1 ELSE 0 END" for i, _ in present)
-    below = (
-        f"SELECT arm, {comma([unit])}, SUM(CASE {cases} END) AS below, COUNT(value) AS values_seen"
-        f" FROM ({rows}) AS every_row WHERE value IS NOT NULL GROUP BY arm, {comma([unit])}"
-    )
+    seen = f"FROM ({rows}) AS every_row WHERE value IS NOT NULL"
+    below = f"SELECT arm, CASE {cases} END AS below, 1 AS values_seen {seen}"
+    if unit:
+        below = (f"SELECT arm, {comma([unit])}, SUM(CASE {cases} END) AS below, COUNT(value) AS values_seen {seen}"
+                 f" GROUP BY arm, {comma([unit])}")
     counts = gather(engine, below, {"share": ("below", "values_seen")}, ["arm"], given, base=False)
     statements += counts.statements
     _, moments = counts.over()
