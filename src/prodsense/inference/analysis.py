@@ -262,7 +262,8 @@ def _cells(study: Study, measure: Measure, arm: str, units: Units) -> designs.Cl
     weight = np.array([v or 0.0 for v in column(bottom)], float)
     total = np.array([v or 0.0 for v in column(top)], float) * formula.scale
     return designs.Clusters(
-        total, weight, arms[kept] == arm, tuple(column(name) for name in study.strata), int(weight.sum()))
+        total, weight, arms[kept] == arm, tuple(column(name) for name in study.strata), int(weight.sum()),
+        column(study.cluster))
 
 
 def _quantiles(

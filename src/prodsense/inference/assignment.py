@@ -237,7 +237,11 @@ class Switchback:
         return moment - self.start(self.window(moment)) >= timedelta(minutes=self.burn_in_minutes)
 
     def schedule(self, regions: Iterable[Any], since: Any, until: Any) -> Rows:
-        """Rows of region, block (region and window), from, to and arm, for windows that begin in [since, until)."""
+        """Rows of region, block (what is assigned), run, window, from, counts_from, to and arm.
+
+        Of the windows that begin in [since, until). `run` is within what the arms were drawn: the stratum of an
+        analysis that follows the design.
+        """
         first, last = (periods.midnight(periods.read_day(m, what), "UTC") if not isinstance(m, datetime) else m
                        for m, what in ((since, "since"), (until, "until")))
         listed = list(regions)
@@ -247,7 +251,8 @@ class Switchback:
         while self.start(window) < last:
             at = self.start(window)
             rows += [
-                {"region": region, "block": f"{region} {window}", "window": window, "from": at,
+                {"region": region, "block": f"{region} {window}", "window": window,
+                 "run": f"{region} {window // len(self.arms)}" if self.balanced else str(region), "from": at,
                  "counts_from": at + timedelta(minutes=self.burn_in_minutes),
                  "to": at + timedelta(minutes=self.window_minutes), "arm": self.arm(region, at)}
                 for region in listed

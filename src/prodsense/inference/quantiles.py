@@ -33,15 +33,14 @@ def quantile_values(
         raise RefusalError(f"a quantile lies between 0 and 1, not {q}")
     given = dict(params)
     statements: list[tuple[str, Mapping[str, Any]]] = []
-    first = (
-        "SELECT " + ", ".join(f"quantile(value, {q}) FILTER (WHERE arm = :arm_{i}) AS q{i}" for i in range(len(arms)))
-        + f" FROM ({rows}) AS every_row"
-    )
-    given |= {f"arm_{i}": arm for i, arm in enumerate(arms)}
+    first = f"SELECT arm, quantile(value, {q}) AS q FROM ({rows}) AS every_row GROUP BY arm"
     statements.append((first, given))
-    found = engine.query(first, given).to_pylist()[0]
-    present = [(i, arm) for i, arm in enumerate(arms) if found[f"q{i}"] is not None]
-    given |= {f"at_{i}": float(found[f"q{i}"]) for i, _ in present}
+    found = {row["arm"]: row["q"] for row in engine.query(first, given).to_pylist()}
+    present = [(i, arm) for i, arm in enumerate(arms) if found.get(arm) is not None]
+    if not present:
+        return {}, statements
+    given |= {f"arm_{i}": arm for i, arm in present}
+    given |= {f"at_{i}": float(found[arm]) for i, arm in present}
     cases = " ".join(f"WHEN arm = :arm_{i} THEN CASE WHEN value <= :at_{i} THEN 1 ELSE 0 END" for i, _ in present)
     seen = f"FROM ({rows}) AS every_row WHERE value IS NOT NULL"
     below = f"SELECT arm, CASE {cases} END AS below, 1 AS values_seen {seen}"
@@ -71,7 +70,7 @@ def quantile_values(
     statements.append((third, given))
     edges = engine.query(third, given).to_pylist()[0]
     return {
-        arms[i]: Value(float(found[f"q{i}"]), ((edges[f"high{i}"] - edges[f"low{i}"]) / (2 * 1.959963984540054)) ** 2,
+        arms[i]: Value(float(found[arms[i]]), ((edges[f"high{i}"] - edges[f"low{i}"]) / (2 * 1.959963984540054)) ** 2,
                        n - 1, n)
         for i, (_, _, n) in levels.items()
     }, statements
