@@ -94,17 +94,17 @@ def clusters(rng: np.random.Generator) -> tuple[Effect, float]:
 
 
 def switchback_cells(rng: np.random.Generator, effect: float, paired: bool = True) -> Clusters:
-    """Four regions by 14 windows; a region's shocks follow each other. Arms are drawn by pairs of windows, or each by
+    """Three regions by 10 windows; a region's shocks follow each other. Arms are drawn by pairs of windows, or each by
     itself; the analysis follows the design."""
-    shock = np.zeros((4, 14))
-    for t in range(14):
-        shock[:, t] = 0.6 * shock[:, t - 1] * (t > 0) + rng.normal(0, 1, 4)
-    region = np.repeat(np.arange(4), 14)
-    size = rng.integers(10, 40, 56).astype(float)
-    pairs = np.array([rng.permuted([0, 1]) for _ in range(28)]).reshape(-1) == 1
-    treated = pairs if paired else rng.random(56) < 0.5
-    total = size * (region + shock.reshape(-1) + effect * treated) + rng.normal(0, 3, 56) * np.sqrt(size)
-    return Clusters(total, size, treated, (np.repeat(np.arange(28), 2) if paired else region,), int(size.sum()))
+    shock = np.zeros((3, 10))
+    for t in range(10):
+        shock[:, t] = 0.6 * shock[:, t - 1] * (t > 0) + rng.normal(0, 1, 3)
+    region = np.repeat(np.arange(3), 10)
+    size = rng.integers(10, 40, 30).astype(float)
+    pairs = np.array([rng.permuted([0, 1]) for _ in range(15)]).reshape(-1) == 1
+    treated = pairs if paired else rng.random(30) < 0.5
+    total = size * (region + shock.reshape(-1) + effect * treated) + rng.normal(0, 3, 30) * np.sqrt(size)
+    return Clusters(total, size, treated, (np.repeat(np.arange(15), 2) if paired else region,), int(size.sum()))
 
 
 def switchback_by_itself(rng: np.random.Generator) -> tuple[Effect, float]:
@@ -186,7 +186,7 @@ def test_false_alarms_of_fixed_tests_are_five_in_a_hundred() -> None:
 def test_the_randomisation_test_keeps_its_level() -> None:
     rng = np.random.default_rng(5)
     p = np.array([randomisation_test(switchback_cells(rng, 0.0), draws=199, seed=i) for i in range(1000)])
-    assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.015)
+    assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=0.0135)  # 1.96 errors of 1,000 runs
 
 
 @pytest.mark.slow

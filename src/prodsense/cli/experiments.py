@@ -161,6 +161,11 @@ def experiment(
     min_units: Annotated[
         int, typer.Option("--min-units", metavar="N", help="Refuse a result of fewer units an arm.")
     ] = 2,
+    aa: Annotated[
+        int,
+        typer.Option("--aa", metavar="N", show_default=False,
+                     help="Instead, split the units at random N times: how often does a metric show an effect?"),
+    ] = 0,
     param: Annotated[
         list[str] | None,
         typer.Option("--param", metavar="NAME=VALUE", show_default=False,
@@ -215,7 +220,7 @@ def experiment(
                               ("--control", control), ("--covariate", covariate), ("--strata", strata),
                               ("--cluster", cluster), ("--split", split), ("--where", where),
                               ("--winsorize", winsorize), ("--secondary", secondary),
-                              ("--lower-is-better", lower_is_better)):
+                              ("--lower-is-better", lower_is_better), ("--aa", aa)):
             if value:
                 raise UsageError(f"{option} is for a table and needs --arm; a declared experiment has it in its plan")
         zone = tz or (project.timezone if project else "") or "UTC"
@@ -240,12 +245,14 @@ def experiment(
             secondary=secondary or [], guardrails=guardrail or [], lower_is_better=split_names(lower_is_better),
             covariates=covariate or [], strata=split_names(strata), cluster=split_names(cluster),
             segments=split_names(segment), shares=_shares(split), time=time or "", where=where or "",
-            winsorize=winsorize, planned_units=planned, **{k: v for k, v in shared.items() if v is not None},
+            winsorize=winsorize, planned_units=planned, aa=aa, **{k: v for k, v in shared.items() if v is not None},
         )
     if sql and form is Format.table:
         print(";\n\n".join(answer.sql) + ";")
     else:
         write_rows(answer, form)
+    if aa and (out or chart):
+        raise UsageError("--aa gives rows; it has no readout to write")
     if out:
         answer.save(out)
         notify(f"readout written to {out}")

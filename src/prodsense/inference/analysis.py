@@ -48,6 +48,7 @@ class Findings:
     by_arm: dict[str, str]
     segments: list[dict[str, Any]] = field(default_factory=list)
     series: list[dict[str, Any]] = field(default_factory=list)
+    novelty: list[dict[str, Any]] = field(default_factory=list)
     statements: list[tuple[Any, Mapping[str, Any]]] = field(default_factory=list)
 
 
@@ -87,6 +88,8 @@ def analyse(engine: Engine, study: Study, *, series: bool = True) -> Findings:
         for segment in study.segments:
             findings.segments += _segment(engine, study, segment, findings)
         _correct_segments(findings.segments, plan.alpha)
+    if study.novelty and not study.cluster:
+        findings.novelty = _novelty(engine, study, findings)
     if series and study.day and not study.cluster:
         findings.series = _series(engine, study, findings)
     return findings
@@ -180,6 +183,8 @@ def _cluster_units(engine: Engine, study: Study) -> Units:
 def _split(study: Study, counts: Mapping[str, int]) -> Srm:
     """The sample-ratio test; ProdsenseError where an arm has no unit."""
     plan = study.plan
+    if not counts:
+        raise ProdsenseError(f"{study.name}: no unit has an arm, so there is nothing to compare")
     if plan.control not in plan.arms:
         raise UsageError(f"control {plan.control} is none of the arms {', '.join(plan.arms)}")
     there = ", ".join(f"{arm} {counts[arm]:,}" for arm in counts) or "none at all"
@@ -467,6 +472,29 @@ def _segment(engine: Engine, study: Study, segment: str, findings: Findings) -> 
                 q = float(np.sum(weight * (size - np.sum(weight * size) / weight.sum()) ** 2))
                 interaction = float(chdtrc(len(effects) - 1, q))
             rows += [{**line, "p_interaction": interaction, "better": measure.better} for line in lines]
+    return rows
+
+
+def _novelty(engine: Engine, study: Study, findings: Findings) -> list[dict[str, Any]]:
+    """Whether an effect fades or grows: in the same units, later days less the first ones, treatment less control."""
+    source, params = _arms(study)
+    later = replace(study, measures=study.novelty)
+    units = _read(engine, later, source, ["arm"], params)
+    findings.statements += units.statements
+    rows: list[dict[str, Any]] = []
+    for measure in study.novelty:
+        for arm, effect in _effects(replace(later, strata=()), measure, units).items():
+            shown = {**_NOTHING, "refused": effect} if isinstance(effect, str) else {**numbers(effect), "refused": None}
+            rows.append({"metric": measure.name, "arm": arm, **{
+                k: shown[k] for k in ("effect", "ci_low", "ci_high", "p_value", "refused")}})
+    for row, p in zip(rows, adjust([row["p_value"] for row in rows], "holm"), strict=True):
+        row["p_adjusted"] = p
+        if p is not None and p < study.plan.alpha:
+            findings.checks.append({
+                "check": "novelty", "status": "warning",
+                "says": f"the effect on {row['metric']} ({row['arm']}) changes by {row['effect']:.4g} after the first"
+                        f" days (adjusted p = {p:.3g}): it is not yet what it will be",
+            })
     return rows
 
 

@@ -140,7 +140,7 @@ class _Table:
         return Study(
             self.title, source, tuple(measures), plan, self.params, base, cluster,
             tuple(f"stratum_{i}" for i in range(len(asked.strata))), asked.segments,
-            "assigned_at" if asked.time else "", None, facts, tuple(self.notes), (), tuple(self.refused),
+            "assigned_at" if asked.time else "", None, facts, tuple(self.notes), refused=tuple(self.refused),
         )
 
     # -- columns ----------------------------------------------------------------------------------------
