@@ -133,7 +133,7 @@ def test_what_is_degenerate_is_refused() -> None:
         with pytest.raises(UsageError, match=message):
             ps.did(data, outcome, **options)
     several = [{**r, "cohort": date(2024, 3 + i % 2, 1)} for i, r in enumerate(rows)]
-    with pytest.raises(UsageError, match="2 dates of adoption.*use staggered_did"):
+    with pytest.raises(UsageError, match=r"2 dates of adoption.*use staggered_did"):
         ps.event_study(several, "sales", time="month", cohort="cohort", unit="shop")
     with pytest.raises(UsageError, match="reference 0 is no period before"):
         ps.event_study(rows, "sales", time="month", treated="pilot", since="2024-04-01", reference=0)

@@ -109,6 +109,9 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         ols(y[:2], x[:2], "abc")
     with pytest.raises(UsageError, match="a is 0 in every row"):
         ols(y, np.column_stack([np.zeros(5), np.ones(5)]), "ab")
+    with pytest.raises(UsageError, match="without any error"):
+        ols(y, x[:, 1:], "ab")
+    y = y**2
     with pytest.raises(UsageError, match="one cluster"):
         ols(y, x[:, 1:], "ab", errors="cluster", clusters=[np.zeros(5, int)])
     with pytest.raises(UsageError, match="no errors named"):
