@@ -173,7 +173,7 @@ def test_what_is_degenerate_is_refused() -> None:
         ("of different kinds", [{**r, "year": date(r["year"], 1, 1)} for r in rows], {}),
         ("is in 2 clusters", [{**r, "state": r["year"] % 2} for r in rows], {"cluster": "state"}),
         ("tell the treated from the others completely", [{**r, "x": bool(r["first"]) + r["county"] / 1e3} for r in rows], {"covariates": "x"}),
-        ("of the controls repeat each other", [{**r, "x": float(bool(r["first"]))} for r in rows], {"covariates": "x"}),
+        ("of the controls repeat each other", [{**r, "x": float(bool(r["first"]))} for r in rows], {"covariates": "x", "method": "regression"}),
         ("holds 2000.5; a time", [{**r, "year": r["year"] + 0.5} for r in rows], {}),
     ]  # fmt: skip
     for message, data, options in cases:
