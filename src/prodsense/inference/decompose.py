@@ -147,7 +147,7 @@ def adtributor(
     each explains `least_element` and until together they explain `least_total`; dimensions come in the order of their
     taken surprise. A dimension that explains all by being nearly all (surprise 0) comes last or not at all.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for name, elements in dimensions.items():
         expected = math.fsum(f for f, _ in elements.values())
         actual = math.fsum(a for _, a in elements.values())
