@@ -19,13 +19,21 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activity", "ContractError", "EventTable", "ProdsenseError", "SqlError", "UsageError", "Warehouse",
-    "active_users", "catalog", "cohort", "funnel", "lifecycle", "open", "optional", "paths", "retention",
-    "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
+    "active_users", "catalog", "cohort", "detect", "explain", "funnel", "lifecycle", "open", "optional", "paths",
+    "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
 ]  # fmt: skip
+
+
+#: Functions that live outside of `prodsense.behavior`, with the module and the name they have there.
+_ELSEWHERE = {
+    "detect": ("prodsense.inference.detect_series", "detect_data"),
+    "explain": ("prodsense.inference.explain_table", "explain_table"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Methods on any event table load when one is named."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("prodsense.behavior"), name)
+    module, function = _ELSEWHERE.get(name, ("prodsense.behavior", name))
+    return getattr(import_module(module), function)

@@ -24,10 +24,12 @@ def log_mean(a: float, b: float) -> float:
     """(a - b) / ln(a / b) of two positive numbers; a where they are equal."""
     if a <= 0 or b <= 0:
         raise UsageError("a logarithmic mean is that of positive numbers")
-    if a == b:
-        return a
-    # By log1p: for near equal numbers the quotient itself loses all digits.
-    return (a - b) / math.log1p((a - b) / b)
+    return a if a == b else (a - b) / log_ratio(a, b)
+
+
+def log_ratio(a: float, b: float) -> float:
+    """ln(a / b); for near equal numbers by log1p, where the quotient itself would lose its digits."""
+    return math.log1p((a - b) / b) if 0.5 < a / b < 2 else math.log(a / b)
 
 
 def multiplicative(before: Values, after: Values, powers: Mapping[str, int]) -> dict[str, float]:
@@ -42,7 +44,7 @@ def multiplicative(before: Values, after: Values, powers: Mapping[str, int]) -> 
     values = [math.prod(side[name] ** power for name, power in powers.items()) for side in (after, before)]
     mean = log_mean(values[0], values[1])
     raw = {
-        name: mean * power * math.log1p((after[name] - before[name]) / before[name]) for name, power in powers.items()
+        name: mean * power * log_ratio(after[name], before[name]) for name, power in powers.items()
     }
     return _closed(raw, values[0] - values[1])
 

@@ -209,7 +209,7 @@ def _add_slices(story: Story, add: Callable[..., None]) -> None:
     if whole is not None and whole["rank"] == 1:
         add("broad", f"all slices of {', '.join(story.dims)} moved together"
             + (f" ({whole['change']:+.1%})" if whole["change"] is not None else "")
-            + ": look for a cause that all share (season, price, release, outage)", 1.0, **whole)
+            + ": look for a cause that all share (season, price, release, outage)", _not_mix(story), **whole)
     of = "the move" if story.sliced == story.metric.rpartition(".")[2] else f"the move of {story.sliced}"
     for row in own[:SLICES]:
         share = row["share_of_move"]
@@ -221,6 +221,12 @@ def _add_slices(story: Story, add: Callable[..., None]) -> None:
             continue
         change = f", {row['change']:+.1%}" if row["change"] is not None else ""
         add("slice", f"{row['slice']}{change}: {share:.0%} of {of}", min(share, 1.0), **row)
+
+
+def _not_mix(story: Story) -> float:
+    """What a shift of weights leaves of a move that all seem to share."""
+    shift = max((abs(row["mix_share"]) for row in story.mix if row["mix_share"] is not None), default=0.0)
+    return max(0.0, 1.0 - shift)
 
 
 def _ranked(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -174,7 +174,14 @@ class _Time:
         span = self.until - self.since
         return span.total_seconds() if isinstance(span, timedelta) else span + 1 if self.closed else span
 
+    def meets(self, other: _Time) -> bool:
+        """Whether the two have a time in common."""
+        if self.closed:
+            return bool(self.since <= other.until and other.since <= self.until)
+        return bool(self.since < other.until and other.since < self.until)
+
     def test(self, column: str, name: str) -> str:
+        """The condition that a time lies inside, with parameters that begin with `name`."""
         parts = []
         if self.since is not None:
             parts.append(f"{column} >= :{name}_since")
@@ -204,7 +211,7 @@ def _times(
         raise UsageError(f"{label}: {time} holds {kind}; time is a DATE, a TIMESTAMP or a number")
     late = read(after, "to")
     early = read(before, "from") if before is not None else _Time(None, late.since, f"before {late}")
-    if early.since is not None and early.until is not None and late.since < early.until and early.since < late.until:
+    if before is not None and early.meets(late):
         raise UsageError(f"from {early} and to {late} overlap; name the time before the move and the time after it")
     return (early, late), {**early.params("a"), **late.params("b")}, [early.test(column, "a"), late.test(column, "b")]
 
