@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prodsense.contracts.vocabulary import Detector, Metric, Model
     from prodsense.engines.base import Engine
     from prodsense.inference.detect import Findings
+    from prodsense.inference.explain_report import Explanation
     from prodsense.ingest import LoadReport
     from prodsense.metrics.checks import PolicyResult
     from prodsense.metrics.result import Result, Rows
@@ -377,7 +378,7 @@ class Warehouse:
             results.append(check_policy(self, policy, given, self.scope(owner.name)))
         return results
 
-    # -- detect ------------------------------------------------------------------------------------
+    # -- detect and explain ------------------------------------------------------------------------
 
     def detect(
         self,
@@ -399,6 +400,21 @@ class Warehouse:
 
         return ask(
             self, names, pack, as_of=as_of, queue=queue, replay=simulate, since=since, until=until, params=params
+        )
+
+    def explain(
+        self, metric: str, before: Any, after: Any, *, dims: Names = (), where: str | None = None,
+        tree: str | None = None, events: Any = None, layers: int | None = None, as_of: Moment = None, tz: str = "UTC",
+    ) -> Explanation:
+        """Why a metric moved between two times (days, months, ``2024-01-01..2024-01-07``): see `inference.explain`.
+
+        `events` are rows with ``at`` and ``what``: a relation of the warehouse, a file, a frame or dicts.
+        """
+        from prodsense.inference.explain import explain, read_events
+
+        return explain(
+            self, metric, before, after, dims=_names(dims), where=where, tree=tree, layers=layers, as_of=as_of, tz=tz,
+            events=read_events(self, events),
         )
 
     def findings(

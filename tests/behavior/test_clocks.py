@@ -48,7 +48,7 @@ def test_a_clock_that_is_behind_or_ahead_is_shifted() -> None:
     found, extras = starts([*right, *slow, *fast], devices="together")
     assert found == [("a", 0, 28.05, 9)]  # the offset holds the way over the network: 3 seconds
     assert (extras["clocks_off"], extras["shifted"], extras["set_to_receipt"]) == (2, 6, 0)
-    assert "2 clocks were off: 6 events shifted by their receipt" in extras["notes"]
+    assert "2 clocks were off: 6 events shifted" in extras["notes"]
     assert extras["as_of"] == 28.05  # not three hours later
     plain = sessions(table([*right, *slow, *fast]), devices="together")
     assert len(plain.rows) == 3
@@ -81,7 +81,7 @@ def test_a_time_in_the_future_becomes_the_receipt() -> None:
     found, extras = starts(log)
     assert found == [("a", 0, 21, 4)]  # 15 is the receipt; 21 is within a minute of its own
     assert (extras["clocks_off"], extras["set_to_receipt"]) == (0, 1)
-    assert "1 events lay in the future" in extras["notes"][-1]
+    assert extras["notes"][-1] == "1 event from the future took the time of receipt"
     assert starts(log, tolerance=0.5)[1]["set_to_receipt"] == 2
     # One event says nothing of a clock, but it cannot be in the future.
     assert starts([Event("a", "p", 90, "view", None, 3)])[0] == [("a", 3, 3, 1)]
@@ -147,10 +147,6 @@ def test_any_log_as_the_definition_reads(log: list[Event], device: bool, devices
     expected = [(r[0].user, r[0].at, r[-1].at, len(r)) for r in oracle.sessions(right, mode)]
     assert sorted(found) == sorted(expected)
     assert {name: extras[name] for name in done} == done
-    if mode != "joined":
-        events = table(log, device)
-        plain = sessions(events, received="r", devices=mode)
-        assert sessions(events, received="r", devices=mode, kernel=True).rows == plain.rows
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

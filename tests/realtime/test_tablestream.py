@@ -109,6 +109,7 @@ class Fragile:
         return call if name in ("query", "replace", "insert", "delete", "append", "create_table") else method
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_statement_neither_loses_nor_doubles(engine: Any) -> None:
     events = [event(n, f"s{n % 3}", ("u", "tester")[n % 5 == 0], ("view", "like", "session_end")[n % 7 % 3], str(n)) for n in range(40)]
     whole = MicroBatch({"tester"}, **LENGTHS)
@@ -149,12 +150,22 @@ def test_other_settings_owners_and_kinds_are_refused(engine: Any) -> None:
     assert "d" not in [row["stream"] for row in engine.query(f"SELECT stream FROM {STREAMS}").to_pylist()]
 
 
+def test_the_first_and_last_moments_there_are(engine: Any) -> None:
+    stream, whole = TableStream(engine, "ages", "shop.ages"), MicroBatch()
+    ages = [{**event(0, "s", "u", "view", None), "timestamp": moment} for moment in (datetime.min, datetime(9999, 12, 31, 23))]
+    push(engine, stream, ages)
+    stream.flush()
+    rows = whole.add(table(ages)).to_pylist() + whole.flush().to_pylist()
+    assert stored(engine, "shop.ages") == Counter(tuple(row.values()) for row in rows)
+    assert len(rows) == 2
+
+
 def test_the_sql_renders_for_every_engine() -> None:
     from prodsense.engines.dialect import render
     from prodsense.realtime import tablestream as t
 
     held = f"SELECT {t._FIELDS} FROM shop.a_pending UNION ALL {t._arrived('shop.b')}"
     kept = t._KEPT.format(held=held, ids="shop.a_ids")
-    for sql in (f"{kept} {t._COUNTED}", f"{kept} {t._ALIVE}", f"{kept} {t._SESSIONS.format(open='shop.a_open')}"):
+    for sql in (t._CLOSED.format(open="shop.a_open"), f"{kept} {t._COUNTED}", f"{kept} {t._ALIVE}", f"{kept} {t._SESSIONS.format(open='shop.a_open')}"):
         for dialect in ("duckdb", "spark", "postgres"):
             assert "seconds_between" not in render(sql, dialect)

@@ -24,15 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prodsense.behavior.events import EventTable
-
 #: What happened to an event's time: nothing, its device's clock was off, or it was set to the receipt.
 AS_IT_WAS, SHIFTED, RECEIPT = 0, 1, 2
-
-
-def owner(events: EventTable) -> str:
-    """Columns that name whose clock it was."""
-    return "user_id, device_id" if events.device else "user_id"
+#: How answers call the events that were mended.
+CORRECTIONS = {"shifted": SHIFTED, "set_to_receipt": RECEIPT}
 
 
 def same(left: str, right: str, columns: str) -> str:
@@ -41,6 +36,11 @@ def same(left: str, right: str, columns: str) -> str:
         f"{left}.{name} IS NOT DISTINCT FROM {right}.{name}" if name != "user_id" else f"{left}.{name} = {right}.{name}"
         for name in columns.split(", ")
     )
+
+
+def listed(columns: str, alias: str) -> str:
+    """`columns` of the relation `alias`."""
+    return ", ".join(f"{alias}.{name}" for name in columns.split(", "))
 
 
 def timed(source: str) -> str:
@@ -56,20 +56,23 @@ def clocks(timed_events: str, who: str, tolerance: int) -> str:
 
     `timed_events` is what `timed` gives; `tolerance` is in microseconds.
     """
-    near = f"OVER (PARTITION BY {who} ORDER BY delay RANGE BETWEEN CURRENT ROW AND {int(tolerance)} FOLLOWING)"
+    frame = f"RANGE BETWEEN CURRENT ROW AND {int(tolerance)} FOLLOWING"
+    near = f"OVER (PARTITION BY {listed(who, 'h')} ORDER BY delay {frame})"
     on_earth = f"delay >= {-int(tolerance)}"
+    # Most clocks are right, which a minimum tells; only the others' delays are sorted.
     return (
         f"WITH heard AS (SELECT {who}, delay, received FROM ({timed_events}) AS timed WHERE delay IS NOT NULL),"
-        f" spanned AS (SELECT {who}, delay, MIN(received) {near} AS first_receipt, MAX(received) {near} AS last_receipt"
-        " FROM heard),"
+        f" doubtful AS (SELECT {who} FROM heard GROUP BY {who}"
+        f" HAVING COALESCE(MIN(CASE WHEN {on_earth} THEN delay END), {int(tolerance) + 1}) > {int(tolerance)}),"
+        f" spanned AS (SELECT {listed(who, 'h')}, delay, MIN(received) {near} AS first_receipt, MAX(received) {near}"
+        f" AS last_receipt FROM heard AS h JOIN doubtful AS d ON {same('h', 'd', who)}),"
         f" judged AS (SELECT {who}, delay, CASE WHEN seconds_between(first_receipt, last_receipt) * 1000000"
         f" > {int(tolerance)} THEN 1 ELSE 0 END AS steady FROM spanned),"
         f" levels AS (SELECT {who}, MIN(CASE WHEN {on_earth} THEN delay END) AS least,"
         f" MIN(CASE WHEN {on_earth} AND steady = 1 THEN delay END) AS steady_least,"
         f" MIN(CASE WHEN NOT {on_earth} AND steady = 1 THEN delay END) AS ahead FROM judged GROUP BY {who}),"
-        f" told AS (SELECT {who}, CASE WHEN least <= {int(tolerance)} THEN NULL WHEN ahead IS NOT NULL THEN ahead"
-        " WHEN least = steady_least THEN least END AS shift FROM levels)"
-        f" SELECT {who}, shift FROM told WHERE shift IS NOT NULL"
+        f" told AS (SELECT {who}, CASE WHEN ahead IS NOT NULL THEN ahead WHEN least = steady_least THEN least END"
+        f" AS shift FROM levels) SELECT {who}, shift FROM told WHERE shift IS NOT NULL"
     )
 
 

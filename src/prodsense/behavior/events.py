@@ -227,10 +227,7 @@ class EventTable:
 
     def day(self, tz: str = "UTC", moment: str = "event_time") -> str:
         """SQL of the calendar day of `moment` in zone `tz`; UsageError for an unknown zone."""
-        if tz == "UTC":
-            return f"date_of({moment})"
-        periods.zone(tz)
-        return f"date_of(local_time({moment}, '{tz}'))"
+        return day_of(moment, tz)
 
     # -- facts ---------------------------------------------------------------------------------------
 
@@ -278,6 +275,14 @@ class EventTable:
             return self.remarks
         rows = "row" if self.left_out == 1 else "rows"
         return (*self.remarks, f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+
+
+def day_of(moment: str, tz: str = "UTC") -> str:
+    """SQL of the calendar day of `moment` (SQL of a time in UTC) in zone `tz`; UsageError for an unknown zone."""
+    if tz == "UTC":
+        return f"date_of({moment})"
+    periods.zone(tz)
+    return f"date_of(local_time({moment}, '{tz}'))"
 
 
 #: What a method takes: events, or what gives them when called, such as `Warehouse.events`.

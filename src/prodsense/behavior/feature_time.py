@@ -72,14 +72,14 @@ def feature_time(
     settled = rules.settled(table, {"feature": f"text_of({comma([column])})"})
     sliced = list(table.dimension_columns.values())
     # The order of events at one moment decides whose the time after it is, so all that is asked for is part of it.
-    numbered = rules.numbered(table, rules.logged(settled), ["feature", *sliced])
+    numbered = rules.numbered(rules.logged(settled), ["feature", *sliced])
     day = table.day(tz)
     dated = [] if grain == "all" else [f"{day if grain == 'day' else f'period_start({day}, {_text(grain)})'} AS period"]
     groups = [*(["period"] if dated else []), *sliced]
     shown = [*(["period"] if dated else []), *(f"{dim} AS {comma([n])}" for n, dim in table.dimension_columns.items())]
     listed, parts = "".join(f"{name}, " for name in groups), "".join(f"{name}, " for name in shown)
     whole = f"OVER (PARTITION BY {', '.join(groups)})" if groups else "OVER ()"
-    who = rules.subject(table)
+    who = rules.subject
     sql = (
         f"WITH numbered AS ({numbered}),"
         f" spent AS (SELECT {who}, number, {''.join(f'{item}, ' for item in [*dated, *sliced])}feature,"

@@ -46,6 +46,9 @@ class Rules:
     received: str = ""
     #: Minutes by which a clock may be off, or an event late, and pass as right.
     tolerance: float = 1
+    #: Whether the events name a device, and what they are called.
+    device: bool = False
+    event: bool = False
 
     @classmethod
     def of(
@@ -70,6 +73,7 @@ class Rules:
             devices or ("apart" if events.device else "together"),
             (grace if join is None else join) if devices == "joined" else 0,
             platform and events.column(platform), received and events.time_column(received), tolerance,
+            bool(events.device), bool(events.event),
         )
 
     @property
@@ -81,7 +85,13 @@ class Rules:
     def tolerance_us(self) -> int:
         return round(self.tolerance * 60_000_000)
 
-    def subject(self, events: EventTable) -> str:
+    @property
+    def owner(self) -> str:
+        """Columns that name whose clock it was."""
+        return "user_id, device_id" if self.device else "user_id"
+
+    @property
+    def subject(self) -> str:
         """Columns that name whose session it is."""
         return "user_id, device_id" if self.devices == "apart" else "user_id"
 
@@ -105,25 +115,26 @@ class Rules:
             return events.select(wanted)
         return clocks.timed(events.select({**wanted, "received": events.moment(self.received)}))
 
-    def columns(self, events: EventTable) -> list[str]:
+    @property
+    def columns(self) -> list[str]:
         """Columns of `source`, in order, but for time, receipt and extras."""
         names = ["user_id"]
-        names += ["device_id"] if events.device else []
-        names += ["event_name"] if events.event else []
+        names += ["device_id"] if self.device else []
+        names += ["event_name"] if self.event else []
         names += ["platform"] if self.platform else []
         return names
 
     def clocks(self, events: EventTable, source: str = "") -> str:
         """SELECT of the clocks that are off, by the events of `source` (all)."""
-        return clocks.clocks(source or self.source(events), clocks.owner(events), self.tolerance_us)
+        return clocks.clocks(source or self.source(events), self.owner, self.tolerance_us)
 
     def settled(self, events: EventTable, extra: Mapping[str, str] | None = None, off: str = "") -> str:
         """SELECT of the events with their times set right; `off` gives the clocks if they are known already."""
         if not self.received:
             return self.source(events, extra)
         return clocks.corrected(
-            self.source(events, extra), off or self.clocks(events), clocks.owner(events),
-            [*self.columns(events), *events.dimension_columns.values(), *(extra or {})], self.tolerance_us,
+            self.source(events, extra), off or self.clocks(events), self.owner,
+            [*self.columns, *events.dimension_columns.values(), *(extra or {})], self.tolerance_us,
         )
 
     def logged(self, settled: str, condition: str = "event_time <= :as_of") -> str:
@@ -134,22 +145,22 @@ class Rules:
 
     # -- sessions --------------------------------------------------------------------------------------
 
-    def order(self, events: EventTable, beside: Sequence[str] = ()) -> str:
+    def order(self, beside: Sequence[str] = ()) -> str:
         """Columns by which events of a subject are ordered; `beside` are further ones that an answer hangs on."""
         names = ["event_time", "goes_away"]
-        names += ["event_name"] if events.event else []
-        names += ["device_id"] if events.device and self.devices != "apart" else []
+        names += ["event_name"] if self.event else []
+        names += ["device_id"] if self.device and self.devices != "apart" else []
         names += ["platform"] if self.platform else []
         return ", ".join([*names, *beside])
 
-    def numbered(self, events: EventTable, logged: str, beside: Sequence[str] = ()) -> str:
+    def numbered(self, logged: str, beside: Sequence[str] = ()) -> str:
         """SELECT of the events with their session's number; ``until`` is when a session's device may go on no more."""
         if self.devices == "joined":
-            return self._joined(events, replace(self, devices="apart")._cut(events, logged, beside))
-        return self._cut(events, logged, beside)
+            return self._joined(replace(self, devices="apart")._cut(logged, beside))
+        return self._cut(logged, beside)
 
-    def _cut(self, events: EventTable, logged: str, beside: Sequence[str]) -> str:
-        who, order = self.subject(events), self.order(events, beside)
+    def _cut(self, logged: str, beside: Sequence[str]) -> str:
+        who, order = self.subject, self.order(beside)
         window = f"OVER (PARTITION BY {who} ORDER BY {order})"
         passed = "seconds_between(prev_time, event_time)"
         grace = f" OR (prev_away = 1 AND {passed} >= :grace)" if self.background else ""
@@ -166,13 +177,14 @@ class Rules:
             " ELSE add_minutes(event_time, :open_gap) END AS until FROM numbered"
         )
 
-    def _joined(self, events: EventTable, cut: str) -> str:
+    def _joined(self, cut: str) -> str:
         """Number sessions of single devices (`cut`) by user: those that overlap or are close have one number.
 
         Where a device's session begins, the user's session goes on unless all before it ended `join` ago.
         """
-        kept = ", ".join([*self.columns(events), "event_time", "goes_away", "until"])
-        order = self.order(events)
+        mended = ["correction"] if self.received else []
+        kept = ", ".join([*self.columns, "event_time", "goes_away", "until", *mended])
+        order = self.order()
         window = f"OVER (PARTITION BY user_id ORDER BY {order})"
         rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND"
         parts = f"OVER (PARTITION BY user_id ORDER BY part_start, device_id, {order} {rows}"
@@ -190,38 +202,43 @@ class Rules:
             f" CASE WHEN LEAD(number) {window} = number THEN 0 ELSE 1 END AS is_last FROM numbered"
         )
 
-    def runs(self, events: EventTable, logged: str) -> str:
+    def runs(self, logged: str) -> str:
         """SELECT of sessions from events: subject, start, end, counts, and ``open_until``."""
-        who = self.subject(events)
+        who = self.subject
         items = [who, "MIN(event_time) AS session_start", "MAX(event_time) AS session_end",
                  "CAST(COUNT(*) AS BIGINT) AS events"]
-        ends = {"event": "event_name"} if events.event else {}
+        ends = {"event": "event_name"} if self.event else {}
         if self.platform:
             ends["platform"] = "platform"
         for name, column in ends.items():
             items += [f"MAX(CASE WHEN is_first = 1 THEN {column} END) AS first_{name}",
                       f"MAX(CASE WHEN is_last = 1 THEN {column} END) AS last_{name}"]
-        if events.device and self.devices != "apart":
+        if self.device and self.devices != "apart":
             items.append("CAST(COUNT(DISTINCT device_id) AS BIGINT) AS devices")
         if self.devices == "joined":
             items.append("CAST(SUM(is_part) AS BIGINT) AS device_sessions")
         if self.platform:
             items.append("CAST(COUNT(DISTINCT platform) AS BIGINT) AS platforms")
+        if self.received:
+            items += [f"CAST(COUNT(*) FILTER (WHERE correction = {kind}) AS BIGINT) AS {name}"
+                      for name, kind in clocks.CORRECTIONS.items()]
         until = "MAX(until)"
         if self.devices == "joined":
             until = "GREATEST(MAX(until), add_minutes(MAX(event_time), :open_near))"
         return (
             f"SELECT {', '.join(items)}, {until} AS open_until"
-            f" FROM ({self.numbered(events, logged)}) AS events_numbered GROUP BY {who}, number"
+            f" FROM ({self.numbered(logged)}) AS events_numbered GROUP BY {who}, number"
         )
 
-    def facts(self, events: EventTable) -> list[str]:
+    @property
+    def facts(self) -> list[str]:
         """Columns of a session besides subject, start, end, day and length, in the order of an answer."""
         names = ["events"]
-        names += ["first_event", "last_event"] if events.event else []
-        names += ["devices"] if events.device and self.devices != "apart" else []
+        names += ["first_event", "last_event"] if self.event else []
+        names += ["devices"] if self.device and self.devices != "apart" else []
         names += ["device_sessions"] if self.devices == "joined" else []
         names += ["platforms", "first_platform", "last_platform"] if self.platform else []
+        names += [*clocks.CORRECTIONS] if self.received else []
         return names
 
 

@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from prodsense.behavior import clocks, kernels
-from prodsense.behavior.events import Events, EventTable, events_of
+from prodsense.behavior.events import Events, EventTable, day_of, events_of
 from prodsense.behavior.kernels_sessions import session_table
 from prodsense.behavior.log import log_for
 from prodsense.behavior.result import Answer
 from prodsense.behavior.session_rules import BACKGROUND, Rules, session_key
+from prodsense.metrics import periods
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["BACKGROUND", "sessions", "sessions_sql"]
+
+_COUNTS = ("events", "devices", "device_sessions", "platforms", *clocks.CORRECTIONS)
 
 
 def sessions(
@@ -55,16 +58,19 @@ def sessions(
 
     `platform` names a column whose values are counted in a session. `received` names the column with the time at
     which the server got the event: clocks that are off by more than `tolerance` minutes are set right by it as
-    `prodsense.behavior.clocks` says, and times that cannot be are replaced; a note and ``clocks`` tell how many.
+    `prodsense.behavior.clocks` says, and times that cannot be are replaced; notes and extras (``clocks_off``,
+    ``shifted``, ``set_to_receipt``) tell how many.
 
     Columns: ``session_id``, ``user_id``, ``device_id`` (devices apart), ``session_start``, ``session_end`` (first and
     last event, UTC), ``session_day``, ``seconds``, ``events``; with an event column ``first_event`` and ``last_event``;
     with several devices in a session ``devices`` (how many were named) and, joined, ``device_sessions``; with a
-    platform ``platforms``, ``first_platform``, ``last_platform``; and ``is_open``: an event right after `as_of` would
-    belong to it, so it may still grow.
+    platform ``platforms``, ``first_platform``, ``last_platform``; with a receipt how many of its events were
+    ``shifted`` or ``set_to_receipt``; and ``is_open``: an event right after `as_of` would belong to it, so it may
+    still grow.
 
     `kernel` finds the starts in this process, on arrays the engine has sorted, instead of by window functions in
-    SQL; both give the same rows. It is for plain sessions: with platforms or devices joined SQL is used.
+    SQL; both give the same rows. It is for plain sessions: with platforms, receipts or several devices in a session
+    SQL is used.
     Raises UsageError for a length that is not positive, or a column that is not there.
     """
     events = events_of(events)
@@ -75,9 +81,9 @@ def sessions(
     moment, mended = looked_at(events, rules, as_of, tz)
     params = {**rules.params(), "as_of": moment}
     sql = sessions_sql(events, rules, tz)
-    plain = not (rules.platform or (events.device and rules.devices != "apart"))
+    plain = not (rules.platform or rules.received or (events.device and rules.devices != "apart"))
     # A log knows no devices, and times as they were stored.
-    log, behind = log_for(events) if plain and not (events.device or rules.received) else (None, "")
+    log, behind = log_for(events) if plain and not events.device else (None, "")
     kernel = kernel and plain
     if log is not None or kernel:
         if log is None:
@@ -85,12 +91,13 @@ def sessions(
         else:
             source = session_table(log, rules.gap * 60.0, rules.grace * 60.0, rules.background or None, moment)
         with events.engine.temporary(source) as name:
-            found = events.engine.query(finished(events, rules, f"SELECT * FROM {name}", tz), params)
+            found = events.engine.query(finished(rules, f"SELECT * FROM {name}", tz), params)
     else:
         found = events.engine.query(sql, params)
     return answer_of(
-        events, rules, found, moment, tz, mended=mended, notes=[*events.notes(), *([behind] if behind else [])],
+        rules, found, moment, tz, mended=mended, notes=[*events.notes(), *([behind] if behind else [])],
         form="kernel (numpy)" if log is None and kernel else kernels.form_of(log), statements=((sql, params),),
+        dialect=events.engine.dialect,
     )  # fmt: skip
 
 
@@ -102,23 +109,23 @@ def looked_at(events: EventTable, rules: Rules, as_of: object, tz: str) -> tuple
     """
     if not rules.received:
         return events.as_of(as_of, tz), {}
+    given = None if as_of is None else periods.read_moment(as_of, tz)
+    seen = "" if given is None else " AND event_time <= :as_of"
+    counts = ", ".join(
+        f"COUNT(*) FILTER (WHERE correction = {kind}{seen}) AS {name}" for name, kind in clocks.CORRECTIONS.items()
+    )
     found = events.engine.query(
         f"WITH settled AS ({rules.settled(events)}), off AS ({rules.clocks(events)})"
-        " SELECT MAX(event_time) AS newest,"
-        f" COUNT(*) FILTER (WHERE correction = {clocks.SHIFTED}) AS shifted,"
-        f" COUNT(*) FILTER (WHERE correction = {clocks.RECEIPT}) AS impossible,"
-        " (SELECT COUNT(*) FROM off) AS clocks FROM settled"
+        f" SELECT MAX(event_time) AS newest, (SELECT COUNT(*) FROM off) AS clocks_off, {counts} FROM settled",
+        {"as_of": given},
     ).to_pylist()[0]
-    if as_of is None and found["newest"] is not None:
-        moment = found["newest"]
-    else:
-        moment = events.as_of(as_of, tz)
-    return moment, {"clocks_off": found["clocks"], "shifted": found["shifted"], "set_to_receipt": found["impossible"]}
+    newest = found.pop("newest")
+    return given or newest or events.as_of(None), found
 
 
 def answer_of(
-    events: EventTable, rules: Rules, found: pa.Table, moment: datetime, tz: str, *,
-    notes: Sequence[str], mended: Mapping[str, int], form: str = "sql", statements: Any = (),
+    rules: Rules, found: pa.Table, moment: datetime, tz: str, *, notes: Sequence[str], mended: Mapping[str, int],
+    dialect: str, form: str = "sql", statements: Any = (),
 ) -> Answer:
     """The answer of `sessions` from its rows."""
     import pyarrow.compute as pc
@@ -126,40 +133,44 @@ def answer_of(
     still = int(pc.sum(found["is_open"]).as_py() or 0)
     said = list(notes)
     if still:
-        verb = "session" if still == 1 else "sessions"
-        said.append(f"{still} {verb} may still go on at {moment:%Y-%m-%d %H:%M}")
+        said.append(f"{_many(still, 'session', 'sessions')} may still go on at {moment:%Y-%m-%d %H:%M}")
     said += mended_notes(mended)
-    units = {"seconds": "seconds", **dict.fromkeys(("events", "devices", "device_sessions", "platforms"), "count")}
+    units = {"seconds": "seconds", **dict.fromkeys(_COUNTS, "count")}
     return Answer(
         arrow=found, method="sessions", title="Sessions", as_of=moment, tz=tz, notes=tuple(said),
         units={name: unit for name, unit in units.items() if name in found.column_names},
         extras={"sessions": found.num_rows, "open": still, "devices": rules.devices, "form": form, **mended},
-        statements=statements, dialect=events.engine.dialect, picture=_picture,
+        statements=statements, dialect=dialect, picture=_picture,
     )
 
 
 def mended_notes(mended: Mapping[str, int]) -> list[str]:
     """What a reader should know of times that were set right."""
+    off, shifted, future = (mended.get(name, 0) for name in ("clocks_off", "shifted", "set_to_receipt"))
     said = []
-    if mended.get("clocks_off"):
-        said.append(f"{mended['clocks_off']} clocks were off: {mended['shifted']} events shifted by their receipt")
-    if mended.get("set_to_receipt"):
-        said.append(f"{mended['set_to_receipt']} events lay in the future and took the time of their receipt")
+    if off:
+        said.append(f"{_many(off, 'clock was', 'clocks were')} off: {_many(shifted, 'event', 'events')} shifted")
+    if future:
+        said.append(f"{_many(future, 'event', 'events')} from the future took the time of receipt")
     return said
+
+
+def _many(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def sessions_sql(events: EventTable, rules: Rules, tz: str = "UTC") -> str:
     """The SELECT of `sessions`; parameters ``as_of`` and those of `Rules.params`."""
-    return finished(events, rules, rules.runs(events, rules.logged(rules.settled(events))), tz)
+    return finished(rules, rules.runs(rules.logged(rules.settled(events))), tz)
 
 
-def finished(events: EventTable, rules: Rules, runs: str, tz: str) -> str:
+def finished(rules: Rules, runs: str, tz: str) -> str:
     """SELECT that adds id, day, length and openness to sessions; the same text for all ways of finding them."""
-    who = rules.subject(events)
+    who = rules.subject
     return (
         f"SELECT {session_key(who)} AS session_id, {who}, session_start, session_end,"
-        f" {events.day(tz, 'session_start')} AS session_day, seconds_between(session_start, session_end) AS seconds,"
-        f" {', '.join(rules.facts(events))}, :as_of < open_until AS is_open FROM ({runs}) AS found"
+        f" {day_of('session_start', tz)} AS session_day, seconds_between(session_start, session_end) AS seconds,"
+        f" {', '.join(rules.facts)}, :as_of < open_until AS is_open FROM ({runs}) AS found"
         f" ORDER BY session_start, {who}"
     )
 
@@ -171,10 +182,10 @@ def _by_kernel(events: EventTable, rules: Rules, params: Mapping[str, Any]) -> p
 
     from prodsense.behavior.kernels_sessions import session_starts
 
-    who = rules.subject(events)
+    who = rules.subject
     log = events.engine.query(
         f"WITH logged AS ({rules.logged(rules.settled(events))}) SELECT * FROM logged"
-        f" ORDER BY {who}, {rules.order(events)}",
+        f" ORDER BY {who}, {rules.order()}",
         params,
     ).combine_chunks()
     if not log.num_rows:

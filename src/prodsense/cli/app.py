@@ -49,10 +49,12 @@ COMMANDS: dict[str, Entry] = {
     "cohorts": Entry("Behaviour", "behavior_groups", "Sets of users by what they did or are: size and overlap."),
     "paths": Entry("Behaviour", "behavior_paths", "What users do next inside sessions."),
     "experiment": Entry("Inference", "experiments", "An experiment's readout: split, effects, ship, hold or stop."),
+    "power": Entry("Inference", "experiments", "Units a test needs, the effect it finds, or its power."),
+    "assign": Entry("Inference", "experiments", "The arm of each unit, by salted hash."),
+    "causal": Entry("Inference", "causal", "What a change did where nobody drew lots: methods with their checks."),
     "explain": Entry("Inference", "explain", "Why a number moved: its parts, its slices, since when."),
     "detect": Entry("Health", "detect", "What is off: run detectors, now or on history."),
     "findings": Entry("Health", "detect", "The queue of findings: look, acknowledge, close."),
-    "causal": Entry("Inference", "causal", "What a change did where nobody drew lots: methods with their checks."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),
     "doctor": Entry("Health", "health", "Check the installation, the packs and the warehouse."),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,9 @@ from prodsense.cli.behavior_options import (
     UserOption,
     WhereOption,
     ZoneOption,
+    keeping,
     tell,
+    write,
     zone,
 )
 from prodsense.cli.common import (
@@ -33,6 +35,10 @@ from prodsense.cli.common import (
     examples,
     split_names,
 )
+from prodsense.errors import UsageError
+
+if TYPE_CHECKING:
+    from prodsense.behavior import Answer, EventTable
 
 app = commands()
 
@@ -199,8 +205,21 @@ def lifecycle(
     )  # fmt: skip
 
 
+class Devices(StrEnum):
+    """How the devices of one user make sessions."""
+
+    apart = "apart"
+    together = "together"
+    joined = "joined"
+
+
 @app.command(
-    epilog=examples("prodsense sessions clicks.csv --user user_id --time ts --event name --device device --format csv")
+    epilog=examples(
+        "prodsense sessions clicks.csv --user user_id --time ts --event name --device device --format csv",
+        "prodsense sessions clicks.csv --user user_id --time ts --device device --devices joined --received got_at",
+        "prodsense sessions clicks.csv --user user_id --time ts --feature screen --grain day",
+        "prodsense sessions app.events --user user_id --time ts --keep app_sessions",
+    )
 )
 def sessions(
     ctx: typer.Context,
@@ -211,9 +230,30 @@ def sessions(
     event: EventOption = None,
     device: Annotated[
         str | None,
-        typer.Option("--device", metavar="COLUMN", show_default=False,
-                     help="The column that names the device; a session is of one."),
+        typer.Option("--device", metavar="COLUMN", show_default=False, help="The column that names the device."),
     ] = None,
+    devices: Annotated[
+        Devices | None,
+        typer.Option("--devices", metavar="apart|together|joined", show_default=False,
+                     help="A session is of one device, of all as one log, or of devices whose sessions overlap or are"
+                          " close (default: apart where a device is named)."),
+    ] = None,
+    join: Annotated[
+        float | None,
+        typer.Option("--join", metavar="MINUTES", show_default=False,
+                     help="How close sessions of joined devices are (default: the grace)."),
+    ] = None,
+    platform: Annotated[
+        str, typer.Option("--platform", metavar="COLUMN", show_default=False, help="Count the platforms of a session.")
+    ] = "",
+    received: Annotated[
+        str,
+        typer.Option("--received", metavar="COLUMN", show_default=False,
+                     help="When the server got the event: sets clocks right that are off."),
+    ] = "",
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="MINUTES", help="By how much a clock may be off.")
+    ] = 1,
     gap: Annotated[
         float, typer.Option("--gap", metavar="MINUTES", help="A session ends when nothing happens for so long.")
     ] = 30,
@@ -223,6 +263,31 @@ def sessions(
     background: Annotated[
         str, typer.Option("--background", metavar="NAME", help="The event that sends the app to the background.")
     ] = "app_background",
+    feature: Annotated[
+        str | None,
+        typer.Option("--feature", metavar="COLUMN", show_default=False,
+                     help="Time spent by the value of this column, instead of sessions."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", show_default=False,
+                     help="Slice time spent by the value at the event; repeat, or part with commas."),
+    ] = None,
+    grain: Annotated[
+        CohortGrain | None,
+        typer.Option("--grain", metavar="day|week|month|quarter|year|all", show_default=False,
+                     help="Time spent in each period (default: all)."),
+    ] = None,
+    last: Annotated[
+        float | None,
+        typer.Option("--last", metavar="SECONDS", show_default=False,
+                     help="Time spent with the last event of a session (default: 0)."),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="SCHEMA", show_default=False,
+                     help="Keep the sessions in this schema of the warehouse; tell those that changed since."),
+    ] = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
     tz: ZoneOption = None,
@@ -231,11 +296,46 @@ def sessions(
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
-    """Runs of events of one user and device without a long gap; one row a session."""
+    """Runs of events of one user and device without a long gap, one row a session; or the time spent by feature.
+
+    With --keep the sessions are tables of the warehouse: run again, only what late and new events touch is written.
+    """
+    rules: dict[str, Any] = {
+        "gap": gap, "grace": grace, "background": background, "devices": devices.value if devices else "",
+        "received": received, "tolerance": tolerance,
+    }
+    columns = {"user": user, "time": time, "event": event, "device": device, "where": where or ""}
+    if feature is None:
+        _refuse({"--by": by, "--grain": grain, "--last": last}, "tells of time spent: name a --feature")
+    else:
+        _refuse({"--join": join, "--platform": platform, "--keep": keep}, "is of sessions, not of time by --feature")
+    if keep is not None:
+        _refuse({"--as-of": as_of, "--chart": chart, "--sql": sql}, "is not for sessions to --keep; ask without it")
+        from prodsense.behavior import KeptSessions
+
+        def kept(events: EventTable) -> Answer:
+            made = KeptSessions.keep(events, keep, tz=zone(tz), join=join, platform=platform, **rules)
+            assert made.restated is not None
+            return made.restated
+
+        write(keeping(ctx, warehouse, table, kept, **columns), form)
+        return
+    from prodsense.behavior import feature_time
     from prodsense.behavior import sessions as method
 
-    tell(
-        ctx, warehouse, table,
-        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=zone(tz)),
-        form, chart, sql, user=user, time=time, event=event, device=device, where=where or "",
-    )  # fmt: skip
+    def ask(events: EventTable) -> Answer:
+        if feature is None:
+            return method(events, join=join, platform=platform, as_of=as_of, tz=zone(tz), **rules)
+        return feature_time(
+            events, feature, by=split_names(by), grain=grain.value if grain else "all", last=last or 0, as_of=as_of,
+            tz=zone(tz), **rules,
+        )  # fmt: skip
+
+    tell(ctx, warehouse, table, ask, form, chart, sql, **columns)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """UsageError for the first of these options that is given."""
+    for name, value in options.items():
+        if value is not None and value not in ("", []) and value is not False:
+            raise UsageError(f"{name} {why}")

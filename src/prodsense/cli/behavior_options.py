@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from prodsense.cli.answers import Compare, check_chart, draw
-from prodsense.cli.common import Format, read, warehouse_url, write_rows
+from prodsense.cli.common import Format, opened, read, there, warehouse_url, write_rows
 from prodsense.errors import UsageError
 from prodsense.project import find_project
 
@@ -89,9 +89,7 @@ def on_events(
     from prodsense.behavior.events import EventTable, is_file
 
     if is_file(table):
-        for option in ("user", "time"):
-            if not columns.get(option):
-                raise UsageError(f"{table}: name its columns for user and time (--user, --time)")
+        _check_named(table, columns)
         with EventTable.read(table, **columns) as events:
             return action(events)
 
@@ -99,6 +97,29 @@ def on_events(
         return action(wh.events(table, **columns))
 
     return read(warehouse_url(ctx, warehouse), ask)
+
+
+def keeping(
+    ctx: typer.Context, warehouse: str | None, table: str, action: Callable[[EventTable], T], **columns: Any
+) -> T:
+    """Like `on_events`, for an `action` that writes to the warehouse, which holds a file's events for that long."""
+    from prodsense.behavior.events import EventTable, is_file
+
+    url = warehouse_url(ctx, warehouse)
+    if is_file(table):
+        _check_named(table, columns)
+        with opened(url) as wh, EventTable.read(table, engine=wh.engine, **columns) as events:
+            return action(events)
+    there(url)
+    with opened(url) as wh:
+        return action(wh.events(table, **columns))
+
+
+def _check_named(table: str, columns: Mapping[str, Any]) -> None:
+    """A file has no pack that would say which columns are meant."""
+    for option in ("user", "time"):
+        if not columns.get(option):
+            raise UsageError(f"{table}: name its columns for user and time (--user, --time)")
 
 
 def tell(
@@ -118,7 +139,7 @@ def give(answer: Rows, form: Format, sql: bool, chart: Path | None) -> None:
         draw(answer, chart)
 
 
-def write(rows: Rows, form: Format, sql: bool) -> None:
+def write(rows: Rows, form: Format, sql: bool = False) -> None:
     """Write rows, or the statements that gave them, to stdout."""
     if sql and form is Format.table:
         print(";\n\n".join(rows.sql) + ";")

@@ -211,7 +211,8 @@ def did(
     _chart(chart)
     from prodsense.inference.causal_did import did as ask
 
-    options: dict[str, Any] = {"treated": _treated(treated, treated_unit), "after": after, "since": since, "cluster": cluster,
+    who = _treated(treated, treated_unit)
+    options: dict[str, Any] = {"treated": who, "after": after, "since": since, "cluster": cluster,
                "covariates": split_names(covariate), "errors": errors, "confidence": confidence}  # fmt: skip
     source = Ask(ctx, table, warehouse, where, metric, by, grain)
     give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
@@ -464,7 +465,8 @@ def interrupted(
     _chart(chart)
     from prodsense.inference.causal_interrupted import interrupted_series as ask
 
-    options: dict[str, Any] = {"since": since, "covariates": split_names(covariate), "control": control, "season": season,
+    adjust = split_names(covariate)
+    options: dict[str, Any] = {"since": since, "covariates": adjust, "control": control, "season": season,
                "slope": not level_only, "log": log, "lags": lags, "confidence": confidence}  # fmt: skip
     source = Ask(ctx, table, warehouse, where, metric, None, grain)
     if metric is None:
@@ -570,7 +572,8 @@ def regression(
     _chart(chart)
     from prodsense.inference.causal_regression import cluster_ols as ask
 
-    options: dict[str, Any] = {"on": split_names(on), "cluster": split_names(cluster), "errors": errors, "confidence": confidence}
+    options: dict[str, Any] = {"on": split_names(on), "cluster": split_names(cluster), "errors": errors}
+    options["confidence"] = confidence
     source = Ask(ctx, table, warehouse, where, None, None, None)
     give(source.run(ask, outcome, None, None, **options), form, sql, chart)
 

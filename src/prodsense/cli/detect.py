@@ -38,6 +38,7 @@ app = commands()
         "prodsense detect on_time_drop --as-of 2024-03-31 --param drop=0.2 --format json",
         "prodsense detect on_time_drop --simulate --since 2024-01-01 --until 2024-04-01",
         "prodsense detect load.csv --time timestamp --value cpu",
+        "prodsense detect clicks.parquet --time timestamp --by event,platform",
     )
 )
 def detect(
@@ -68,7 +69,8 @@ def detect(
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="COLUMN", show_default=False, help="Series: one for each value of this column."),
+        typer.Option("--by", metavar="COLUMN", show_default=False,
+                     help="Series: one for each value of this column; without --value, spells of its values."),
     ] = None,
     form: FormatOption = Format.table,
     warehouse: WarehouseOption = None,
@@ -76,9 +78,13 @@ def detect(
     """Find what is off: run the packs' detectors, or look for anomalies in any series.
 
     `prodsense catalog --kind detector` lists the detectors with their parameters. With --time and --value the name is
-    a file or table, and each moment of the series is judged by those before it.
+    a file or table, and each moment of the series is judged by those before it. With --time and --by alone rows are
+    counted: found are stretches of days in which a value of the first column came far more, or less, often.
     """
     given = read_params(params)
+    if time and by and not value:
+        write_rows(_spells(ctx, names, warehouse, time, split_names(by), since, until, given), form)
+        return
     if time or value:
         write_rows(_series(ctx, names, warehouse, time, value, split_names(by), since, until, given), form)
         return
@@ -111,6 +117,25 @@ def _series(
         return detect_series(names[0], **options)
     return read(
         warehouse_url(ctx, warehouse), lambda wh: detect_series(wh.relation(names[0]), engine=wh.engine, **options)
+    )
+
+
+def _spells(
+    ctx: typer.Context, names: list[str] | None, warehouse: str | None, time: str, by: tuple[str, ...],
+    since: str | None, until: str | None, given: dict[str, str],
+) -> Rows:
+    from prodsense.inference.spells import detect_spells
+    from prodsense.metrics.reading import is_file
+
+    if not names or len(names) != 1:
+        raise UsageError("spells are looked for in one file or table")
+    if since or until or given:
+        raise UsageError("spells take no --since, --until or --param: all of the time tells what is usual")
+    if is_file(names[0]):
+        return detect_spells(names[0], time=time, by=by)
+    return read(
+        warehouse_url(ctx, warehouse),
+        lambda wh: detect_spells(wh.relation(names[0]), time=time, by=by, engine=wh.engine),
     )
 
 

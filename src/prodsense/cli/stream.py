@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +32,7 @@ from prodsense.errors import ProdsenseError, UsageError
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
     from prodsense.realtime.checkpoint import Checkpointed
-    from prodsense.realtime.sources import Intake
+    from prodsense.realtime.decode import Intake
 
 app = commands()
 
@@ -298,14 +298,21 @@ _WORDS = {
 
 
 def _totals(found: Checkpointed) -> Any:
+    import pyarrow as pa
+
     from prodsense.metrics.result import Rows
     from prodsense.realtime.checkpoint import FixedStream
 
     totals, counts, waiting = found.totals, found.counts, found.waiting
     if isinstance(found, FixedStream):
-        rows, units = [totals], {"engagements": "count", "view_seconds": "seconds"}
+        units = {"engagements": "count", "view_seconds": "seconds"}
+        rows = pa.table({name: [totals[name]] for name in units})
     else:
-        rows, units = [{"event_type": kind, "events": n} for kind, n in sorted(totals.items())], {"events": "count"}
+        units = {"events": "count"}
+        kinds = sorted(totals)
+        rows = pa.table(
+            {"event_type": pa.array(kinds, pa.string()), "events": pa.array([totals[k] for k in kinds], pa.int64())}
+        )
     extras = {
         "stream": found.name, "output": found.output, "counts": counts, "waiting": waiting,
         "position": found.position,
@@ -315,5 +322,4 @@ def _totals(found: Checkpointed) -> Any:
     if any(waiting.values()):
         held = " and ".join(f"{n:,} {what if n != 1 else what[:-1]}" for what, n in waiting.items() if n)
         notes.append(f"not counted yet: {held}; --flush counts what waits")
-    answer = Rows.from_rows(rows, title=f"Totals of {found.name}", extras=extras, units=units)
-    return replace(answer, notes=tuple(notes))
+    return Rows(arrow=rows, title=f"Totals of {found.name}", extras=extras, units=units, notes=tuple(notes))

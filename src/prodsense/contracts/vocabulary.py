@@ -69,6 +69,20 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class MetricTree:
+    """How a metric is made of others: `metric` = `sql`, a formula of metrics with + - * / and ratio().
+
+    A derived metric is its own tree; this is for one with a source (revenue = orders * value of an order), or for
+    a second way to take one apart. That the formula gives the metric is checked whenever it is used.
+    """
+
+    name: str
+    says: str
+    metric: str
+    sql: str
+
+
+@dataclass(frozen=True)
 class Dimension:
     """Something to slice by.
 

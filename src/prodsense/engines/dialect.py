@@ -95,6 +95,14 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "spark": "CAST(XXHASH64(*) AS DECIMAL(38, 0))",
         "postgres": "CAST(HASHTEXTEXTENDED(CAST({0} AS TEXT), 0) AS DECIMAL(38, 0))",
     }),
+    # The place of a text on [0, 1): the first 52 bits of its MD5, the same on every engine.
+    "hash_share": (1, {
+        "duckdb": "(CAST(CAST('0x' || SUBSTR(MD5(CAST({0} AS VARCHAR)), 1, 13) AS BIGINT) AS DOUBLE)"
+                  " / 4503599627370496)",
+        "spark": "(CAST(CONV(SUBSTR(MD5(CAST({0} AS STRING)), 1, 13), 16, 10) AS DOUBLE) / 4503599627370496D)",
+        "postgres": "(CAST(CAST(CAST('x' || SUBSTR(MD5(CAST({0} AS TEXT)), 1, 13) AS BIT(52)) AS BIGINT)"
+                    " AS DOUBLE PRECISION) / 4503599627370496)",
+    }),
     "popcount": (1, {
         "*": "CAST(BIT_COUNT(CAST({0} AS BIGINT)) AS BIGINT)",
         "postgres": "CAST(BIT_COUNT(CAST({0} AS BIT(64))) AS BIGINT)",

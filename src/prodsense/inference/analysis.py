@@ -48,6 +48,7 @@ class Findings:
     by_arm: dict[str, str]
     segments: list[dict[str, Any]] = field(default_factory=list)
     series: list[dict[str, Any]] = field(default_factory=list)
+    novelty: list[dict[str, Any]] = field(default_factory=list)
     statements: list[tuple[Any, Mapping[str, Any]]] = field(default_factory=list)
 
 
@@ -87,6 +88,8 @@ def analyse(engine: Engine, study: Study, *, series: bool = True) -> Findings:
         for segment in study.segments:
             findings.segments += _segment(engine, study, segment, findings)
         _correct_segments(findings.segments, plan.alpha)
+    if study.novelty and not study.cluster:
+        findings.novelty = _novelty(engine, study, findings)
     if series and study.day and not study.cluster:
         findings.series = _series(engine, study, findings)
     return findings
@@ -168,7 +171,7 @@ def _cluster_units(engine: Engine, study: Study) -> Units:
 
         def added(name: str, of: str = arm, at: Any = place, cells: int = size) -> NDArray[np.float64]:
             values = table[name].to_numpy(zero_copy_only=False)[arms == of].astype(float)
-            return np.bincount(at, np.nan_to_num(values), minlength=cells)
+            return np.bincount(at, np.nan_to_num(values), minlength=cells).astype(float)
 
         moments[(arm,)] = {
             metric: Moments.of(np.column_stack([*(added(name) for name in block), added("cluster_units")]))
@@ -180,6 +183,8 @@ def _cluster_units(engine: Engine, study: Study) -> Units:
 def _split(study: Study, counts: Mapping[str, int]) -> Srm:
     """The sample-ratio test; ProdsenseError where an arm has no unit."""
     plan = study.plan
+    if not counts:
+        raise ProdsenseError(f"{study.name}: no unit has an arm, so there is nothing to compare")
     if plan.control not in plan.arms:
         raise UsageError(f"control {plan.control} is none of the arms {', '.join(plan.arms)}")
     there = ", ".join(f"{arm} {counts[arm]:,}" for arm in counts) or "none at all"
@@ -262,7 +267,8 @@ def _cells(study: Study, measure: Measure, arm: str, units: Units) -> designs.Cl
     weight = np.array([v or 0.0 for v in column(bottom)], float)
     total = np.array([v or 0.0 for v in column(top)], float) * formula.scale
     return designs.Clusters(
-        total, weight, arms[kept] == arm, tuple(column(name) for name in study.strata), int(weight.sum()))
+        total, weight, arms[kept] == arm, tuple(column(name) for name in study.strata), int(weight.sum()),
+        column(study.cluster))
 
 
 def _quantiles(
@@ -270,13 +276,13 @@ def _quantiles(
 ) -> tuple[dict[str, Effect | str], list[tuple[str, Mapping[str, Any]]]]:
     source, params = _arms(study)
     value = comma([measure.columns[0]])
-    # Rows that are units by themselves need no name to be told apart.
-    unit = "unit" if study.facts else "value"
-    rows = measure.rows or f"SELECT text_of(arm) AS arm, {unit} AS unit, {value} AS value FROM ({source}) AS units"
+    # One row a unit: nothing has to be told apart.
+    rows = measure.rows or f"SELECT text_of(arm) AS arm, {value} AS value FROM ({source}) AS units"
     plan = study.plan
     if study.cluster:
         return dict.fromkeys(plan.treatments, "a quantile is not read from clusters; use a mean or a share"), []
-    values, statements = quantile_values(engine, rows, float(measure.quantile or 0), plan.arms, params)
+    values, statements = quantile_values(engine, rows, float(measure.quantile or 0), plan.arms, params,
+                                         unit="unit" if measure.rows else "")
     found: dict[str, Effect | str] = {}
     for arm in plan.treatments:
         lacking = [name for name in (plan.control, arm) if name not in values]
@@ -325,7 +331,8 @@ def _rows(
             effect = effects[measure.name, arm]
             row: dict[str, Any] = {"metric": measure.name, "role": measure.role, "arm": arm, "control": plan.control}
             if isinstance(effect, str):
-                row |= {**_NOTHING, "n_control": units.counts.get(plan.control, 0), "n_treatment": units.counts.get(arm, 0)}
+                counts = units.counts
+                row |= {**_NOTHING, "n_control": counts.get(plan.control, 0), "n_treatment": counts.get(arm, 0)}
             else:
                 row |= numbers(effect, sequential=plan.sequential, tuned_for=plan.tuned_for)
             row |= {"better": measure.better, "unit": measure.unit, "margin": None, "margin_bound": None,
@@ -465,6 +472,29 @@ def _segment(engine: Engine, study: Study, segment: str, findings: Findings) -> 
                 q = float(np.sum(weight * (size - np.sum(weight * size) / weight.sum()) ** 2))
                 interaction = float(chdtrc(len(effects) - 1, q))
             rows += [{**line, "p_interaction": interaction, "better": measure.better} for line in lines]
+    return rows
+
+
+def _novelty(engine: Engine, study: Study, findings: Findings) -> list[dict[str, Any]]:
+    """Whether an effect fades or grows: in the same units, later days less the first ones, treatment less control."""
+    source, params = _arms(study)
+    later = replace(study, measures=study.novelty)
+    units = _read(engine, later, source, ["arm"], params)
+    findings.statements += units.statements
+    rows: list[dict[str, Any]] = []
+    for measure in study.novelty:
+        for arm, effect in _effects(replace(later, strata=()), measure, units).items():
+            shown = {**_NOTHING, "refused": effect} if isinstance(effect, str) else {**numbers(effect), "refused": None}
+            rows.append({"metric": measure.name, "arm": arm, **{
+                k: shown[k] for k in ("effect", "ci_low", "ci_high", "p_value", "refused")}})
+    for row, p in zip(rows, adjust([row["p_value"] for row in rows], "holm"), strict=True):
+        row["p_adjusted"] = p
+        if p is not None and p < study.plan.alpha:
+            findings.checks.append({
+                "check": "novelty", "status": "warning",
+                "says": f"the effect on {row['metric']} ({row['arm']}) changes by {row['effect']:.4g} after the first"
+                        f" days (adjusted p = {p:.3g}): it is not yet what it will be",
+            })
     return rows
 
 

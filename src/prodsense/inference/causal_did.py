@@ -7,7 +7,7 @@ several dates is another estimator (`causal_staggered`): a regression would take
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,11 @@ from prodsense.inference.ols import Array, Codes, Fit, Joint, band_factor, demea
 
 #: Below so many clusters in an arm their errors are too small more often than not.
 FEW_CLUSTERS = 10
+#: Periods before are tested one by one up to so many, and in so many blocks beyond.
+MOST_BLOCKS = 24
+MOST_PLACEBOS = 10
+#: An event study with more periods is no picture.
+MOST_PERIODS = 200
 
 PARALLEL = (
     "Parallel trends: without the change, the treated would have moved as the others did.",
@@ -119,7 +124,8 @@ def _did(
     trend, placebo = (pre_trends(cells, start, kind, confidence) if dated and start > 1 else (None, []))
     warnings = cluster_warnings(cells, fit)
     if trend is None:
-        warnings.append("one period before the change: parallel trends, all that this rests on, cannot be tested")
+        why = "one period before the change" if not dated or start < 2 else "a period before has one group only"
+        warnings.append(f"{why}: parallel trends, all that this rests on, cannot be tested")
     elif trend.p_value < 0.05:
         warnings.append(f"the groups moved apart before the change already (p = {trend.p_value:.3g})")
     usual = float(means[3]["mean"]) - fit.coefficients[0]
@@ -172,6 +178,8 @@ def event_study(
         cells = read_cells(
             sample, outcome, treated or "", time, None, unit, cluster, _names(covariates), grain, cohort=cohort
         )
+        if len(cells.periods) > MOST_PERIODS:
+            raise UsageError(f"{len(cells.periods)} periods are too many for an event study; name a coarser grain")
         start = _first(cells, since)
         kind = check_errors(cells, errors)
         base = start + reference
@@ -385,11 +393,21 @@ def event_fit(cells: Cells, base: int, kind: str) -> tuple[Fit, dict[int, int]]:
 def pre_trends(cells: Cells, start: int, kind: str, confidence: float) -> tuple[Joint | None, list[dict[str, Any]]]:
     """Are the groups apart before the change: the joint test of an event study, and effects of dates that were none."""
     before = cells.only(cells.period < start)
-    fit, places = event_fit(before, start - 1, kind)
-    trend = fit.test(list(places.values()))
+    blocks = np.arange(start)
+    if start > MOST_BLOCKS:
+        # Many short periods would cost a coefficient each: the test takes them in blocks.
+        blocks = blocks * MOST_BLOCKS // start
+    try:
+        fit, places = event_fit(replace(before, period=blocks[before.period]), int(blocks[-1]), kind)
+        trend = fit.test(list(places.values()))
+    except UsageError:  # a period with one group only, or too few rows: the test is not to be had
+        trend = None
     placebo = []
-    for fake in range(1, start):
-        found, _ = two_by_two(before, before.period >= fake, kind)
+    for fake in sorted({int(p) for p in np.linspace(1, start - 1, min(MOST_PLACEBOS, start - 1)).round()}):
+        try:
+            found, _ = two_by_two(before, before.period >= fake, kind)
+        except UsageError:
+            continue
         line = numbers(float(found.coefficients[0]), float(found.std_errors[0]), found.degrees, confidence)
         placebo.append({"since": cells.periods[fake], **line})
     return trend, placebo

@@ -25,6 +25,8 @@ from prodsense.metrics import periods as calendar
 SEASONS = {"day": 7, "month": 12, "quarter": 4}
 LEAST_BEFORE, LEAST_AFTER = 8, 3
 DRAWS, PLACEBO_DRAWS, MOST_PLACEBOS = 1999, 499, 10
+#: Beyond this autocorrelation a series has hardly a level to come back to.
+WANDERING = 0.8
 #: More missing periods than this share are no series.
 MOST_MISSING = 0.2
 
@@ -132,7 +134,7 @@ def interrupted_series(
                 warnings.append(f"the control series {control} moved too: something else happened at the date")
         else:
             warnings.append("no control series: whatever else happened then is in the effect")
-        if found.rho > 0.9:
+        if found.rho > WANDERING:
             warnings.append(f"autocorrelation {found.rho:.2f}: the series wanders, a line says little of its future")
         missing = int((~design.known).sum())
         if missing:
@@ -299,8 +301,6 @@ def fitted(design: Design, effects: Array, confidence: float, draws: int = DRAWS
     fit = ols(design.y, design.x, design.names, errors="hac", lags=design.lags)
     values = effects @ fit.coefficients
     errors = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", effects, fit.covariance, effects), 0.0))
-    if not (errors > 0).all():
-        raise UsageError("the line fits the series without any error, so that there is no interval; is it computed?")
     q, r = np.linalg.qr(design.x)
     weights = q @ np.linalg.solve(r.T, effects.T)
     rng = np.random.default_rng(0)

@@ -446,8 +446,8 @@ def matched_effect(d: Array, x: Array, y: Array, matched: Matched) -> list[tuple
     rows = np.concatenate([np.unique(matched.treated_rows), np.unique(matched.control_rows)])
     sets = {}
     if matched.reused:
-        plain = _abadie_imbens(d, y, matched)
-        adjusted = _abadie_imbens(d, y - _control_model(d, x, y, matched), matched)
+        rest = y - _control_model(d, x, y, matched)
+        plain, adjusted = _abadie_imbens(y, rest, matched), _abadie_imbens(rest, rest, matched)
         return [("matching, adjusted", *adjusted), ("matching", *plain)]
     for one, other in zip(matched.treated_rows, matched.control_rows, strict=True):
         sets[int(other)] = sets[int(one)] = int(one)
@@ -478,24 +478,23 @@ def _control_model(d: Array, x: Array, y: Array, matched: Matched) -> Array:
     return np.asarray(design @ slope)
 
 
-def _abadie_imbens(d: Array, y: Array, matched: Matched) -> tuple[float, float]:
-    """Mean difference of matches that may be used again, with the error of Abadie & Imbens 2006 (on the treated)."""
-    sizes = np.bincount(matched.treated_rows, minlength=len(d))
-    imputed = np.zeros(len(d))
+def _abadie_imbens(y: Array, rest: Array, matched: Matched) -> tuple[float, float]:
+    """Mean difference of matches that may be used again, with the error of Abadie & Imbens 2006 (on the treated).
+
+    `rest` is the outcome less a model of it: an untreated row that serves often brings its noise often.
+    """
+    sizes = np.bincount(matched.treated_rows, minlength=len(y))
+    imputed = np.zeros(len(y))
     np.add.at(imputed, matched.treated_rows, y[matched.control_rows] / sizes[matched.treated_rows])
     on = np.unique(matched.treated_rows)
     gaps = y[on] - imputed[on]
     value = float(gaps.mean())
-    used = matched.weights.copy()
-    used[on] = 0.0
-    squares = np.zeros(len(d))
-    np.add.at(squares, matched.control_rows, 1.0 / sizes[matched.treated_rows] ** 2)
-    # The noise of an untreated outcome, from its spread around the others that serve the same treated rows.
     rows = np.unique(matched.control_rows)
-    noise = float(np.average((y[rows] - np.average(y[rows], weights=used[rows])) ** 2, weights=used[rows]))
-    extra = float(((used[rows] ** 2 - squares[rows]) * noise).sum())
-    n = len(on)
-    return value, float(np.sqrt(((gaps - value) ** 2).sum() + max(extra, 0.0)) / n)
+    used = matched.weights[rows]
+    squares = np.bincount(matched.control_rows, 1.0 / sizes[matched.treated_rows] ** 2, len(y))[rows]
+    noise = float(np.average((rest[rows] - np.average(rest[rows], weights=used)) ** 2, weights=used))
+    extra = float(((used**2 - squares) * noise).sum())
+    return value, float(np.sqrt(((gaps - value) ** 2).sum() + max(extra, 0.0)) / len(on))
 
 
 def _picture(answer: Estimate, **options: Any) -> Any:

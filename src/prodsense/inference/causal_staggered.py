@@ -16,9 +16,10 @@ import numpy as np
 from prodsense.engines.base import comma
 from prodsense.errors import UsageError
 from prodsense.inference import causal_data as cd
+from prodsense.inference.causal_propensity import Score, logit
 from prodsense.inference.causal_result import QUASI, Estimate, estimate, headline, numbers, spoken, spoken_test
 from prodsense.inference.causal_twfe import two_way
-from prodsense.inference.ols import Array, Codes, band_factor, group_sums, joint
+from prodsense.inference.ols import Array, Codes, band_factor, group_sums, joint, quantile_of
 
 CONTROLS = ("never", "not_yet")
 METHODS = ("doubly_robust", "regression", "weighting")
@@ -123,13 +124,17 @@ def staggered_did(
         if small:
             warnings.append(f"{len(small)} cohort{'s' if len(small) > 1 else ''} of fewer than {SMALL_COHORT} units: "
                             "their errors are rough")  # fmt: skip
+        # Influence functions are for many units; of few, t with the smaller arm's degrees errs on the safe side.
+        arms = [len(np.unique(design.cluster[arm])) if design.cluster is not None else int(arm.sum())
+                for arm in (design.cohort < len(periods), design.cohort == len(periods)) if arm.any()]  # fmt: skip
+        degrees = float(max(min(arms) - 1, 1))
         overall = {}
         tables = {}
         for kind in ("simple", "group", "dynamic", "calendar"):
             tables[kind] = aggregated(design, pairs, effects, kind, balance if kind == "dynamic" else None)
             one = tables[kind][2]
             error = float(np.sqrt(one.covariance(design.cluster)[0, 0]))
-            overall[kind] = numbers(float(one.values[0]), error, confidence=confidence)
+            overall[kind] = numbers(float(one.values[0]), error, degrees, confidence)
         if aggregate == "group_time":
             keys: list[dict[str, Any]] = [
                 {"group": periods[g], "period": periods[t], "relative": t - g} for g, t in pairs
@@ -142,15 +147,15 @@ def staggered_did(
                 else {"period": periods[k]} if aggregate == "calendar" else {"aggregate": "simple"} for k in places
             ]  # fmt: skip
         covariance = shown.covariance(design.cluster)
-        factor = band_factor(covariance, confidence)
+        factor = band_factor(covariance, confidence) * quantile_of(confidence, degrees) / quantile_of(confidence)
         rows = []
         for key, value, error in zip(keys, shown.values, np.sqrt(np.diag(covariance)), strict=True):
-            line = numbers(float(value), float(error), confidence=confidence)
+            line = numbers(float(value), float(error), degrees, confidence)
             reach = factor * error if error > 0 else None
             rows.append({**key, **line, "band_low": value - reach if reach else None,
                          "band_high": value + reach if reach else None})  # fmt: skip
         main_kind = "simple" if aggregate == "group_time" else aggregate
-        main = headline(f"{main_kind.replace('_', ' ')} effect", overall[main_kind], confidence)
+        main = headline(f"{main_kind.replace('_', ' ')} effect", overall[main_kind], confidence, degrees=degrees)
         early = [i for i, (g, t) in enumerate(pairs) if t < g - anticipation]
         trend = None
         if early:
@@ -261,6 +266,8 @@ def group_time(
     pairs, values, columns = [], [], []
     skipped: dict[str, int] = {}
     plain = design.x.shape[1] == 1
+    # The score of a cohort against its controls is the same in every period.
+    scored: dict[tuple[int, bytes], Score] = {}
     for g in design.cohorts:
         mine = design.cohort == g
         for t in range(1, last):
@@ -286,7 +293,11 @@ def group_time(
                 influence[others] = -n / others.sum() * (change[others] - change[others].mean())
             else:
                 both = mine | others
-                value, part = att(change[both], mine[both].astype(float), design.x[both], method)
+                treated, x = mine[both].astype(float), design.x[both]
+                key = (g, others.tobytes())
+                if method != "regression" and key not in scored:
+                    scored[key] = logit(treated, x)
+                value, part = att(change[both], treated, x, method, scored.get(key))
                 influence[both] = n / both.sum() * part
             pairs.append((g, t))
             values.append(value)
@@ -296,14 +307,14 @@ def group_time(
     return pairs, Effects(np.array(values), np.column_stack(columns)), skipped
 
 
-def att(change: Array, treated: Array, x: Array, method: str) -> tuple[float, Array]:
+def att(
+    change: Array, treated: Array, x: Array, method: str, score: Score | None = None
+) -> tuple[float, Array]:
     """The effect on the treated of a 2×2 comparison given covariates, and each row's influence on it.
 
     Sant'Anna & Zhao 2020, estimators with logit propensity and linear outcome (their `drdid_panel`, `reg_did_panel`,
     `std_ipw_did_panel`).
     """
-    from prodsense.inference.causal_propensity import logit
-
     n = len(change)
     free = 1 - treated
     outcome_part, fitted = np.zeros((n, x.shape[1])), np.zeros(n)
@@ -319,7 +330,7 @@ def att(change: Array, treated: Array, x: Array, method: str) -> tuple[float, Ar
         moved = (treated[:, None] * x).mean(axis=0)
         influence = (treated * (change - fitted) - treated * level - outcome_part @ moved) / treated.mean()
         return float(level), influence
-    score = logit(treated, x)
+    score = score or logit(treated, x)
     odds = score.probability / (1 - score.probability) * free
     rest = change - fitted
     on, off = (treated * rest).mean() / treated.mean(), (odds * rest).mean() / odds.mean()

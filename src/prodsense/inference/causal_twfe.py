@@ -6,10 +6,12 @@ are treated already, whose own effect then counts with the wrong sign.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from prodsense.errors import UsageError
 from prodsense.inference.ols import Array, Codes, ols
 
 #: Kinds of comparison; the last is forbidden.
@@ -29,10 +31,14 @@ def two_way(outcome: Array, cohort: Codes, periods: list[Any], cluster: Codes | 
     value = float((d * y).sum()) / total
     rows = np.repeat(np.arange(n) if cluster is None else cluster, last)
     # The units' effects are nested in the clusters and cost nothing; those of the periods do.
-    fit = ols(y.ravel(), d.reshape(-1, 1), ["treated"], errors="cluster", clusters=[rows], absorbed=last, nested=False)
+    error = None
+    with suppress(UsageError):  # an exact fit has no error to tell
+        fit = ols(y.ravel(), d.reshape(-1, 1), ["treated"], errors="cluster", clusters=[rows], absorbed=last,
+                  nested=False)  # fmt: skip
+        error = float(fit.std_errors[0])
     sums = decomposition(outcome, cohort)
     return {
-        "estimate": value, "std_error": float(fit.std_errors[0]), "comparisons": sums,
+        "estimate": value, "std_error": error, "comparisons": sums,
         "forbidden_weight": sum(line["weight"] for line in sums if line["kind"] == KINDS[2]),
     }
 

@@ -42,7 +42,10 @@ def decide(
 
 def _arm(rows: Sequence[Mapping[str, Any]], alpha: float) -> tuple[str, list[str]]:
     """The decision on one treatment and its reasons."""
-    harm, good, missing, said = [], [], [], []
+    harm: list[str] = []
+    good: list[str] = []
+    missing: list[str] = []
+    said: list[str] = []
     for row in rows:
         what = row["metric"]
         if row.get("refused"):

@@ -330,6 +330,7 @@ def study_of(engine: Engine, declared: Declared) -> Study:
         ),
         params, False, declared.cluster, experiment.strata, options.segments or experiment.segments,
         "assigned_at", moment, _facts(engine, declared, params), tuple(notes), refused=refused,
+        novelty=_novelty(declared) if options.novelty_days and experiment.since_assignment else (),
     )
 
 
@@ -352,6 +353,18 @@ def _measure(
         metric.name, outcome, tuple(names), role, metric.better, metric.unit, margin, tuple(adjusted), found.quantile,
         rows,
     )
+
+
+def _novelty(declared: Declared) -> tuple[Measure, ...]:
+    """Later less early, for each metric that is not a quantile; units of days before both count in neither."""
+    found = []
+    for name, metric in declared.found.items():
+        if metric.quantile is None:
+            early = [f"s{t.source}_early_{t.column}{'_distinct' if t.distinct else ''}" for t in metric.terms]
+            late = [column.replace("_early_", "_late_") for column in early]
+            outcome = Outcome(metric.formula.later_less_early())
+            found.append(Measure(name, outcome, (*late, *early), "secondary", metric.metric.better, metric.metric.unit))
+    return tuple(found)
 
 
 def _planned(engine: Engine, declared: Declared, params: Mapping[str, Any]) -> dict[str, float]:

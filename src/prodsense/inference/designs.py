@@ -71,19 +71,18 @@ def cluster_fit(
     # A cluster that alone decides a coefficient has leverage 1; the pseudo-inverse leaves it out, as usual.
     shrunk = np.where(t < 1 - 1e-10, 1 / np.sqrt(np.maximum(1 - t, 1e-12)), 0.0)
 
-    def lifted(middle: NDArray[np.float64]) -> NDArray[np.float64]:
-        """back · V diag(middle) V' · root for each cluster."""
-        inner = np.einsum("gij,gj,gkj->gik", axes, middle, axes)
-        return back @ inner @ root
+    def lifted(middle: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """back · V diag(middle) V' · root · vector for each cluster."""
+        turned = np.matmul(np.swapaxes(axes, 1, 2), (vector @ root)[:, :, None])[:, :, 0]
+        return np.matmul(axes, (middle * turned)[:, :, None])[:, :, 0] @ back
 
-    adjusted = np.einsum("gij,gj->gi", lifted(shrunk), scores)
+    adjusted = lifted(shrunk, scores)
     cov = bread @ (adjusted.T @ adjusted) @ bread
-    f_s = lifted(shrunk) @ xx @ bread
-    f2_s = lifted(shrunk**2) @ xx @ bread
     for j in wanted:
         se[j] = math.sqrt(max(cov[j, j], 0.0))
-        w = f_s[:, :, j]
-        own = np.einsum("i,gi->g", bread[j], f2_s[:, :, j])
+        column = xx @ bread[:, j]
+        w = lifted(shrunk, column)
+        own = lifted(shrunk**2, column) @ bread[j]
         # Working model of independent rows: P = diag(a_g'a_g) − W B W'.
         p = np.diag(own) - w @ bread @ w.T
         bottom = float(np.sum(p * p))
@@ -132,19 +131,26 @@ def cluster_products(
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Clusters of two arms: sums of a metric's numerator, its denominator (or units), whether treated, strata."""
+    """Cells of two arms: sums of a metric's numerator, its denominator (or units), whether treated, strata.
+
+    A cell is what has one arm, one value of each stratum and one cluster; `cluster` says which (each cell its own
+    unless given).
+    """
 
     total: NDArray[np.float64]
     weight: NDArray[np.float64]
     treated: NDArray[np.bool_]
     strata: tuple[NDArray[Any], ...]
     rows: int
+    cluster: NDArray[Any] | None = None
 
     def known(self) -> Clusters:
-        """Without clusters that hold nothing of the metric."""
+        """Without cells that hold nothing of the metric; clusters as numbers from 0."""
         kept = self.weight > 0
+        named = np.arange(len(kept)) if self.cluster is None else self.cluster.astype(str)
+        codes = np.unique(named[kept], return_inverse=True)[1]
         return Clusters(self.total[kept], self.weight[kept], self.treated[kept], tuple(s[kept] for s in self.strata),
-                        self.rows)
+                        self.rows, codes)
 
     def dummies(self) -> NDArray[np.float64]:
         """A constant and a column for each value of each stratum but its first."""
@@ -155,38 +161,58 @@ class Clusters:
         return np.hstack(parts)
 
 
+def _added(values: NDArray[np.float64], codes: NDArray[Any]) -> NDArray[np.float64]:
+    """Sums of rows by code."""
+    found = np.zeros((int(codes.max()) + 1, *values.shape[1:]))
+    np.add.at(found, codes, values)
+    return found
+
+
 def cluster_effect(clusters: Clusters, kind: Kind = "CR2") -> ClusterFit:
     """The effect of the treatment on a mean (or ratio) with fixed effects of the strata: the first coefficient.
 
-    All rows of a cluster have the same regressors, so its sums of products are its weight times those of one row.
+    All rows of a cell have the same regressors, so its sums of products are its weight times those of one row.
     """
     kept = clusters.known()
+    if not len(kept.total):
+        raise RefusalError("no cluster has a value")
+    assert kept.cluster is not None
     x = np.hstack([kept.treated[:, None].astype(float), kept.dummies()])
-    xx = np.einsum("g,gi,gj->gij", kept.weight, x, x)
-    return cluster_fit(xx, x * kept.total[:, None], kept.rows, kind=kind, of=[0])
+    xx = _added(np.einsum("g,gi,gj->gij", kept.weight, x, x), kept.cluster)
+    return cluster_fit(xx, _added(x * kept.total[:, None], kept.cluster), kept.rows, kind=kind, of=[0])
 
 
 def randomisation_test(clusters: Clusters, draws: int = 999, seed: int = 20240101) -> float:
     """Share of draws of the arms (within the first stratum, as many treated as there were) with an effect as large.
 
     The statistic is the effect over its clustered error, so that it is right for the hypothesis of no mean effect
-    too (Wu and Ding 2021). Never 0: the arms as they were are one of the draws.
+    too (Wu and Ding 2021). Never 0: the arms as they were are one of the draws. Strata within which clusters vary
+    are adjusted for; arms are drawn for whole clusters, within the first stratum where that is the same for all of
+    a cluster.
     """
     kept = clusters.known()
+    assert kept.cluster is not None
     rng = np.random.default_rng(seed)
-    w, z = kept.weight, kept.dummies()
+    w, z, codes = kept.weight, kept.dummies(), kept.cluster
     y = kept.total / w
-    groups = np.unique(kept.strata[0].astype(str), return_inverse=True)[1] if kept.strata else np.zeros(len(y), int)
-    arms = np.empty((len(y), draws + 1))
-    arms[:, 0] = kept.treated
-    for group in range(groups.max() + 1):
+    first = np.unique(codes, return_index=True)[1]
+    treated = kept.treated[first].astype(float)
+    groups = np.zeros(len(first), int)
+    if kept.strata:
+        stratum = np.unique(kept.strata[0].astype(str), return_inverse=True)[1]
+        if np.array_equal(stratum, stratum[first][codes]):
+            groups = stratum[first]
+    arms = np.empty((len(first), draws + 1))
+    arms[:, 0] = treated
+    for group in np.unique(groups):
         places = np.flatnonzero(groups == group)
-        arms[places, 1:] = rng.permuted(np.repeat(kept.treated[places, None].astype(float), draws, axis=1), axis=0)
+        arms[places, 1:] = rng.permuted(np.repeat(treated[places, None], draws, axis=1), axis=0)
+    arms = arms[codes]
     project = np.linalg.pinv((z * w[:, None]).T @ z) @ (z * w[:, None]).T
     left, right = arms - z @ (project @ arms), y - z @ (project @ y)
     square = (w[:, None] * left**2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = (w * right) @ left / square
-        error = np.sqrt((((w[:, None] * left) * (right[:, None] - left * effect)) ** 2).sum(axis=0)) / square
-        t = np.abs(effect / error)
+        scores = _added((w[:, None] * left) * (right[:, None] - left * effect), codes)
+        t = np.abs(effect / (np.sqrt((scores**2).sum(axis=0)) / square))
     return float(np.mean(t >= t[0] - 1e-12))

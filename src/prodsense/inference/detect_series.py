@@ -23,11 +23,23 @@ if TYPE_CHECKING:
 #: Values a day from which a series is fine-grained.
 FINE = 4
 #: Default thresholds: of `surprise` (times its usual extreme) and of `baseline` (spreads).
-SURPRISE, SPREADS = 1.6, 4.0
+SURPRISE, SPREADS = 1.55, 4.0
 #: Of values at a moment that has one already the mean is taken (a clock set back), but not of more than this share.
 MOST_REPEATED = 0.02
 #: After an alert, this many values (fine) or seasons (coarse) are quiet.
 QUIET_FINE, QUIET_COARSE = 100, 1
+
+
+def detect_data(
+    data: Any, *, time: str, value: str | None = None, by: str | Sequence[str] = (), **options: Any
+) -> Findings:
+    """What is off in any data: anomalies of `value` over `time` (`detect_series`), or without a value spells of what
+    is in the columns `by` (`spells.detect_spells`)."""
+    if value is not None:
+        return detect_series(data, time=time, value=value, by=by, **options)
+    from prodsense.inference.spells import detect_spells
+
+    return detect_spells(data, time=time, by=(by,) if isinstance(by, str) else tuple(by), **options)
 
 
 def detect_series(

@@ -206,7 +206,8 @@ def post_stratified(
         for arm, found in (("control", control), ("treatment", treatment)):
             count = found[stratum].n if stratum in found else 0
             if count < 2:
-                raise RefusalError(f"stratum {stratum} has {count} units of {arm}; at least 2 are needed, so merge strata")
+                name = " · ".join(map(str, stratum)) if isinstance(stratum, tuple) else stratum
+                raise RefusalError(f"stratum {name} has {count} units of {arm}; 2 are needed, so merge strata")
         sizes[stratum] = control[stratum].n + treatment[stratum].n
     whole = sum(sizes.values())
     sides = []

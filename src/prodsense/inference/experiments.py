@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
@@ -10,6 +11,7 @@ from prodsense.inference.analysis import analyse
 from prodsense.inference.multiplicity import METHODS
 from prodsense.inference.readout import Readout, readout
 from prodsense.inference.tables import Asked, Spec, read_covariates, study_of_table
+from prodsense.metrics.result import Rows
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -45,16 +47,18 @@ def experiment(
     planned_units: int = 0,
     min_units: int = 2,
     label: str = "randomised",
+    aa: int = 0,
     engine: Engine | None = None,
     title: str = "",
-) -> Readout:
+) -> Readout | Rows:
     """Compare the arms of an experiment on units' rows.
 
     `data` is a file, an Arrow table, a pandas or Polars frame, or, with `engine`, the name of a relation. Each row is
     a unit, or `unit` names who was assigned and rows are added up. A metric is a column (its mean), ``ratio:A/B`` or
     ``quantile:COLUMN@0.9``, with ``NAME=`` in front if wished. `guardrails` map a metric to the most that it may get
     worse, in its unit or as ``"5%"``. `covariates` from before the assignment explain variance away. `cluster` names
-    what was assigned as a whole, `strata` what to adjust for. Raises UsageError for names that are not there,
+    what was assigned as a whole, `strata` what to adjust for. `aa` instead splits the units at random so many times
+    and says how often that shows an effect (needs `unit`). Raises UsageError for names that are not there,
     ProdsenseError where an arm has no units; a metric that has no result says why in its row.
     """
     from prodsense.engines import open_engine
@@ -67,19 +71,25 @@ def experiment(
         min_units=min_units, label=label,
     )
     if engine is not None and isinstance(data, str):
-        return _run(engine, data, asked, title)
-    from prodsense.inference.frames import arrow_of
+        return _run(engine, data, asked, title, aa)
+    from prodsense.metrics.reading import read_data
 
     own = engine or open_engine(":memory:")
     try:
-        with own.temporary(arrow_of(data)) as relation:
-            return _run(own, relation, asked, title or (str(data) if isinstance(data, str) else "the data"))
+        with own.temporary(read_data(data)) as relation:
+            return _run(own, relation, asked, title or (str(data) if isinstance(data, str | Path) else "the data"), aa)
     finally:
         if engine is None:
             own.close()
 
 
-def _run(engine: Engine, relation: str, asked: Asked, title: str) -> Readout:
+def _run(engine: Engine, relation: str, asked: Asked, title: str, aa: int) -> Readout | Rows:
+    if aa:
+        from prodsense.inference.aa import false_alarms
+
+        if not asked.unit:
+            raise UsageError("A/A splits units at random, so it needs to know them (--unit)")
+        return false_alarms(engine, study_of_table(engine, relation, asked, title), aa)
     return readout(analyse(engine, study_of_table(engine, relation, asked, title)), engine.dialect)
 
 

@@ -67,6 +67,20 @@ class Formula:
         ratio, scale = _ratio_of(tree)
         return cls(tree, columns, ratio, scale)
 
+    def later_less_early(self) -> Formula:
+        """The same formula of the first half of twice as many columns, less it of the second half."""
+        from sqlglot import exp
+
+        def moved(node: exp.Expression) -> exp.Expression:
+            column = _column(node) if isinstance(node, exp.Column) else None
+            return node if column is None else exp.column(f"c{column + self.columns}")
+
+        own = self.tree if self.tree is not None else (
+            exp.column("c0") if self.ratio is None else
+            exp.Anonymous(this="ratio", expressions=[exp.column("c0"), exp.column("c1")]))
+        return Formula(exp.Sub(this=exp.Paren(this=own.copy()), expression=exp.Paren(this=own.transform(moved))),
+                       2 * self.columns)
+
     def at(self, means: Sequence[float] | NDArray[np.float64]) -> Dual | None:
         """Value and gradient at the units' means; None where a denominator is 0."""
         point = np.asarray(means, float)

@@ -24,6 +24,8 @@ Codes: TypeAlias = np.ndarray[Any, Any]
 
 #: A column whose share that no earlier column explains is below this is said to repeat them.
 _COLLINEAR = 1e-9
+#: Residuals whose squares are below this share of the outcome's are rounding.
+_EXACT = 1e-24
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def ols(
     scores = (weight * residuals)[:, None] * (x @ bread)
     middle = float(np.sum(weight * y) / weight.sum())
     total = float(np.sum(weight * (y - middle) ** 2)) + inside
+    if rss <= _EXACT * float(np.sum(weight * y**2)):
+        raise UsageError("the columns explain the outcome without any error, so that nothing says how sure one can be")
     free = observations - k - absorbed
     sizes: tuple[int, ...] = ()
     degrees = free

@@ -26,26 +26,27 @@ def quantile_values(
 ) -> tuple[dict[str, Value], list[tuple[str, Mapping[str, Any]]]]:
     """The quantile of ``value`` in each arm of `rows` (a SELECT of unit, arm, value), with its variance.
 
-    Returns also the statements that were run. An arm with too few units for its interval is left out.
+    `unit` is the column of who a row belongs to; empty where each row is a unit. Returns also the statements that
+    were run. An arm with too few units for its interval is left out.
     """
     if not 0 < q < 1:
         raise RefusalError(f"a quantile lies between 0 and 1, not {q}")
     given = dict(params)
     statements: list[tuple[str, Mapping[str, Any]]] = []
-    first = (
-        "SELECT " + ", ".join(f"quantile(value, {q}) FILTER (WHERE arm = :arm_{i}) AS q{i}" for i in range(len(arms)))
-        + f" FROM ({rows}) AS every_row"
-    )
-    given |= {f"arm_{i}": arm for i, arm in enumerate(arms)}
+    first = f"SELECT arm, quantile(value, {q}) AS q FROM ({rows}) AS every_row GROUP BY arm"
     statements.append((first, given))
-    found = engine.query(first, given).to_pylist()[0]
-    present = [(i, arm) for i, arm in enumerate(arms) if found[f"q{i}"] is not None]
-    given |= {f"at_{i}": float(found[f"q{i}"]) for i, _ in present}
+    found = {row["arm"]: row["q"] for row in engine.query(first, given).to_pylist()}
+    present = [(i, arm) for i, arm in enumerate(arms) if found.get(arm) is not None]
+    if not present:
+        return {}, statements
+    given |= {f"arm_{i}": arm for i, arm in present}
+    given |= {f"at_{i}": float(found[arm]) for i, arm in present}
     cases = " ".join(f"WHEN arm = :arm_{i} THEN CASE WHEN value <= :at_{i} THEN 1 ELSE 0 END" for i, _ in present)
-    below = (
-        f"SELECT arm, {comma([unit])}, SUM(CASE {cases} END) AS below, COUNT(value) AS values_seen"
-        f" FROM ({rows}) AS every_row WHERE value IS NOT NULL GROUP BY arm, {comma([unit])}"
-    )
+    seen = f"FROM ({rows}) AS every_row WHERE value IS NOT NULL"
+    below = f"SELECT arm, CASE {cases} END AS below, 1 AS values_seen {seen}"
+    if unit:
+        below = (f"SELECT arm, {comma([unit])}, SUM(CASE {cases} END) AS below, COUNT(value) AS values_seen {seen}"
+                 f" GROUP BY arm, {comma([unit])}")
     counts = gather(engine, below, {"share": ("below", "values_seen")}, ["arm"], given, base=False)
     statements += counts.statements
     _, moments = counts.over()
@@ -69,7 +70,7 @@ def quantile_values(
     statements.append((third, given))
     edges = engine.query(third, given).to_pylist()[0]
     return {
-        arms[i]: Value(float(found[f"q{i}"]), ((edges[f"high{i}"] - edges[f"low{i}"]) / (2 * 1.959963984540054)) ** 2,
+        arms[i]: Value(float(found[arms[i]]), ((edges[f"high{i}"] - edges[f"low{i}"]) / (2 * 1.959963984540054)) ** 2,
                        n - 1, n)
         for i, (_, _, n) in levels.items()
     }, statements

@@ -137,7 +137,7 @@ def readout(findings: Findings, dialect: str = "duckdb") -> Readout:
         "label": plan.label, "design": plan.design, "unit": plan.unit,
         "arms": list(plan.arms), "control": plan.control, "alpha": plan.alpha, "correction": plan.correction,
         "sequential": plan.sequential, "says": plan.says, "facts": dict(study.facts), "segments": findings.segments,
-        "series": findings.series,
+        "series": findings.series, "novelty": findings.novelty,
     }
     return Readout(
         arrow=Rows.from_rows(findings.rows).arrow, extras=extras, notes=tuple(findings.notes), dialect=dialect,

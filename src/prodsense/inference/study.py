@@ -107,5 +107,7 @@ class Study:
     facts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     statements: tuple[tuple[Any, Mapping[str, Any]], ...] = ()
+    #: For each metric, the effect in later days less that in the first days since assignment.
+    novelty: tuple[Measure, ...] = ()
     #: Metrics that cannot be read at all: (name, role, why).
     refused: tuple[tuple[str, Role, str], ...] = ()

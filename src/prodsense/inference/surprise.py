@@ -9,7 +9,7 @@ Four ways of being odd are looked at, each causal (a moment is judged by what ca
 
 Each is set against its own history: 0 is its median, 1 its 99.8% quantile over the last `PAST` values; the score is
 the largest of the four. So 1 is what happens twice in a thousand values, whatever the unit, the noise or its tails,
-and 1.6 lies half as far again and more beyond what is usual. That makes one threshold fit all series, which a number
+and 1.55 lies half as far again beyond what is usual. That makes one threshold fit all series, which a number
 of standard deviations does not: the tails of a load curve, a taxi count and a tweet count differ by far.
 """
 
@@ -30,6 +30,8 @@ SHORT, LONG = 12, 2000
 SEASONS = 7
 #: Fewest values before anything is said; a score needs a past.
 LEAST = 50
+#: Past values that count as few: with so many the scale is doubled, with ten times as many it is a tenth wider.
+FEW = 200
 #: A move after a still past is endlessly surprising; this is said instead.
 MOST = 100.0
 #: The scale is brought up to date every so many values.
@@ -109,7 +111,8 @@ def against_past(oddness: Array, least: Array, wait: int = LEAST) -> Array:
         past = oddness[max(0, start - PAST) : start]
         middle, high = np.quantile(past, [0.5, QUANTILE])
         part = slice(start, start + STEP)
-        out[part] = (oddness[part] - middle) / (high - middle + least[part])
+        # Few values know their own extremes badly: their scale is taken for wider than it looks.
+        out[part] = (oddness[part] - middle) / ((high - middle) * (1 + FEW / len(past)) + least[part])
     return np.maximum(out, 0.0)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import comma, quoted
-from prodsense.errors import EngineError, UsageError, did_you_mean
+from prodsense.errors import UsageError, did_you_mean
 from prodsense.inference.estimators import Outcome
 from prodsense.inference.formula import Formula
 from prodsense.inference.study import Margin, Measure, Plan, Role, Study
+from prodsense.metrics.reading import find_column, relation_columns
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -105,11 +106,7 @@ def study_of_table(engine: Engine, relation: str, asked: Asked, title: str = "")
 class _Table:
     def __init__(self, engine: Engine, relation: str, asked: Asked, title: str):
         self.engine, self.relation, self.asked, self.title = engine, relation, asked, title
-        try:
-            found = engine.query(f"SELECT * FROM {quoted(relation)} LIMIT 0")
-        except EngineError:
-            raise UsageError(f"no table, view or model named {relation}") from None
-        self.types = {name: found.schema.field(name).type for name in found.column_names}
+        self.types = relation_columns(engine, relation)
         self.params: dict[str, Any] = {}
         self.columns: dict[str, str] = {}
         self.notes: list[str] = []
@@ -143,20 +140,14 @@ class _Table:
         return Study(
             self.title, source, tuple(measures), plan, self.params, base, cluster,
             tuple(f"stratum_{i}" for i in range(len(asked.strata))), asked.segments,
-            "assigned_at" if asked.time else "", None, facts, tuple(self.notes), (), tuple(self.refused),
+            "assigned_at" if asked.time else "", None, facts, tuple(self.notes), refused=tuple(self.refused),
         )
 
     # -- columns ----------------------------------------------------------------------------------------
 
     def _column(self, name: str) -> str:
         """A column by name; UsageError with the near ones."""
-        if name in self.types:
-            return name
-        same = [column for column in self.types if column.lower() == name.lower()]
-        if len(same) == 1:
-            return same[0]
-        hint = did_you_mean(name, set(self.types)) or f" It has: {', '.join(self.types)}"
-        raise UsageError(f"{self.title} has no column {name}.{hint}")
+        return find_column(self.types, name, "column", self.title)
 
     def _number(self, name: str) -> str:
         """SQL of a column's values as numbers."""
@@ -279,16 +270,20 @@ class _Table:
         if not 0.5 < q < 1:
             raise UsageError(f"winsorize is a quantile between 0.5 and 1, such as 0.99, not {q:g}")
         cut = list(dict.fromkeys(
-            name for m in measures if m.quantile is None for name in m.columns[: m.outcome.formula.columns]))
+            name for m in measures if m.quantile is None for name in m.columns[: m.outcome.formula.columns]
+            # A share has nothing to cut.
+            if not self.columns[name].startswith("CASE ")))
+        if not cut:
+            return source
         found = self.engine.query(
             "SELECT " + ", ".join(f"quantile({name}, {q}) AS {name}" for name in cut) + f" FROM ({source}) AS units",
             self.params,
         ).to_pylist()[0]
-        titles = {name: sql for name, sql in self.columns.items()}
         for name in cut:
             if found[name] is not None:
                 self.params[f"cap_{name}"] = float(found[name])
-                self.notes.append(f"{titles[name]} is cut at {float(found[name]):g} (quantile {q:g} of all arms)")
+                what = self.columns[name].strip('"')
+                self.notes.append(f"{what} is cut at {float(found[name]):g} (quantile {q:g} of all arms)")
         kept = [name for name in cut if found[name] is not None]
         others = [name for name in self.columns if name not in kept]
         rest = ["arm", *(["unit"] if self.asked.unit else []), *self._design_names(), *others]
@@ -307,7 +302,9 @@ def completed(plan: Plan, found: Sequence[str]) -> Plan:
     arms = tuple(sorted(found))
     control = plan.control
     if control and control not in arms:
-        raise UsageError(f"control {control} is none of the arms {', '.join(arms) or '(none)'}.{did_you_mean(control, set(arms))}")
+        hint = did_you_mean(control, set(arms))
+        hint = did_you_mean(control, set(arms))
+        raise UsageError(f"control {control} is none of the arms {', '.join(arms) or '(none)'}.{hint}")
     if not control:
         control = next((arm for name in CONTROLS for arm in arms if arm.lower() == name), arms[0] if arms else "")
     for arm in plan.shares:

@@ -221,8 +221,7 @@ def compile(request: Request, scope: Scope) -> Plan:
     also = {(relation.name, name): relation.is_day(name) for relation, name in seen}
     return Plan(
         request, tree, probe_of(timed, also), metrics, by, grain, dict(context.literals.values), tuple(context.notes),
-        sparse,
-        max((d.metric.matures for d in plan.definitions.values()), default=0),
+        sparse, max((d.metric.matures for d in plan.definitions.values()), default=0),
         tuple(dict.fromkeys(d.relation.name for d in plan.definitions.values())),
     )
 

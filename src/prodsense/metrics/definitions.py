@@ -152,7 +152,8 @@ def watched(scope: Scope, metric: Metric) -> tuple[Relation, str]:
         raise SqlError(f"{origin}: as_of reads relation.column, not {metric.as_of!r}")
     relation = scope.relation(name, origin)
     if column not in relation.columns:
-        raise SqlError(f"{origin}: {relation.name} has no column {column}.{did_you_mean(column, set(relation.columns))}")
+        hint = did_you_mean(column, set(relation.columns))
+        raise SqlError(f"{origin}: {relation.name} has no column {column}.{hint}")
     return relation, column
 
 
@@ -180,7 +181,9 @@ def parts_of(scope: Scope, metric: Metric) -> tuple[str, ...]:
         raise SqlError(f"{origin}: has no source and names no metric")
     if metric.rolling or metric.per or metric.last or metric.matures or metric.where or metric.as_of \
             or metric.share_of is not None:
-        raise SqlError(f"{origin}: is derived; rolling, per, last, matures, as_of, share_of and where belong to its parts")
+        raise SqlError(
+            f"{origin}: is derived; rolling, per, last, matures, as_of, share_of and where belong to its parts"
+        )
     return names
 
 

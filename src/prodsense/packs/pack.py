@@ -9,7 +9,7 @@
         queries/*.sql    named queries
         policies/*.sql   violations of a policy that policies.py declares
         detectors/*.sql  findings of a detector that detectors.py declares
-        metrics.py       METRICS, DIMENSIONS
+        metrics.py       METRICS, DIMENSIONS, TREES
         policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py
         events.py        EVENTS, EVENTS_TABLE
         dashboards.py    CHARTS, DASHBOARDS
@@ -40,6 +40,7 @@ from prodsense.contracts.vocabulary import (
     EventSource,
     Experiment,
     Metric,
+    MetricTree,
     Model,
     Param,
     Pipeline,
@@ -56,7 +57,7 @@ class Pack:
     """Everything known about one product; each part is read when first used.
 
     Parts are mappings by bare name: `tables`, `models`, `metrics`, `dimensions`, `queries`, `policies`,
-    `analyses`, `detectors`, `experiments`, `pipelines`, `events`, `charts`, `dashboards`, `questions`.
+    `analyses`, `trees`, `detectors`, `experiments`, `pipelines`, `events`, `charts`, `dashboards`, `questions`.
     """
 
     def __init__(self, name: str, title: str, says: str, module: str):
@@ -109,6 +110,10 @@ class Pack:
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         return self._declared("metrics", "METRICS")
+
+    @cached_property
+    def trees(self) -> Mapping[str, MetricTree]:
+        return self._declared("metrics", "TREES")
 
     @cached_property
     def dimensions(self) -> Mapping[str, Dimension]:
@@ -212,6 +217,8 @@ class Pack:
             if not metric.hidden:
                 yield entry("metric", metric.name, metric.says, unit=metric.unit, better=metric.better,
                             by=list(metric.by), grain=metric.grain)
+        for tree in self.trees.values():
+            yield entry("tree", tree.name, tree.says, metric=tree.metric, sql=tree.sql)
         for kind, artefacts in (("query", self.queries), ("policy", self.policies), ("detector", self.detectors)):
             for artefact in artefacts.values():
                 yield entry(kind, artefact.name, artefact.says, params=_params(artefact))

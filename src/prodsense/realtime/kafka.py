@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import ProdsenseError, UnsupportedError, UsageError
-from prodsense.realtime.sources import Intake, parse_lines
+from prodsense.realtime.decode import Intake, parse_lines
 from prodsense.realtime.state import moment
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import ProdsenseError, UsageError
+from prodsense.realtime.decode import Intake, decode_lines, load_object, parse_lines
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -25,31 +25,6 @@ if TYPE_CHECKING:
 
 #: The first bytes of a file, by which it is known again.
 _HEAD = 1024
-
-
-@dataclass(frozen=True)
-class Intake:
-    """What was read: `lines` that held events, and `malformed` lines that were no JSON object."""
-
-    lines: int = 0
-    malformed: int = 0
-
-    def __add__(self, other: Intake) -> Intake:
-        return Intake(self.lines + other.lines, self.malformed + other.malformed)
-
-
-def parse_lines(lines: Iterable[str | bytes]) -> tuple[list[dict[str, Any]], Intake]:
-    """The JSON objects of NDJSON lines; blank lines are nothing."""
-    events, malformed = [], 0
-    for line in lines:
-        if not line.strip():
-            continue
-        event = _object(line)
-        if event is None:
-            malformed += 1
-        else:
-            events.append(event)
-    return events, Intake(len(events), malformed)
 
 
 def read_file(
@@ -77,11 +52,11 @@ def read_file(
         while True:
             file.seek(offset)
             lines = list(islice(file, batch))
-            if lines and not lines[-1].endswith(b"\n") and _object(lines[-1]) is None:
+            if lines and not lines[-1].endswith(b"\n") and load_object(lines[-1]) is None:
                 lines.pop()
             if lines:
                 offset += sum(map(len, lines))
-                events, intake = parse_lines(lines)
+                events, intake = decode_lines(lines)
                 stream.push(events, {"bytes": offset, **_fingerprint(file, offset)})
                 total += intake
                 if progress:
@@ -112,7 +87,7 @@ def read_lines(
     for some in _arriving(lines, batch, wait):
         intake = Intake()
         if some:
-            events, intake = parse_lines(some)
+            events, intake = decode_lines(some)
             stream.push(events)
             total += intake
         if progress:
@@ -143,7 +118,8 @@ def _arriving(lines: Iterable[str | bytes], batch: int, wait: float) -> Iterator
                 break
             *whole, rest = (rest + block).split(b"\n")
             ready += whole
-    ready.append(rest)
+    if rest:
+        ready.append(rest)
     for at in range(0, len(ready), batch):
         yield ready[at : at + batch]
 
@@ -199,14 +175,6 @@ def _body(body: bytes) -> list[dict[str, Any]] | str:
     if lacking:
         return f"{lacking} events have no event_id; without it a repeated request would count twice"
     return events
-
-
-def _object(line: str | bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _fingerprint(file: Any, offset: int) -> dict[str, Any]:

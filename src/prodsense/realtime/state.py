@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,9 @@ _MICROSECOND = timedelta(microseconds=1)
 #: (time, is it a session_end, event id or '', session, event type, is it a test user's): sorts in the order in
 #: which events are taken in; of one moment an end comes last.
 Pending = tuple[int, bool, str, str, str, bool]
+PENDING = ("at", "is_end", "id", "session", "kind", "is_test")
+
+Columns = Mapping[str, Sequence[Any]]
 
 #: Where events end: see `SessionState.counts`.
 COUNTS = ("read", "ignored", "late", "duplicate", "test", "end", "unmatched_end")
@@ -27,7 +30,7 @@ COUNTS = ("read", "ignored", "late", "duplicate", "test", "end", "unmatched_end"
 #: Where events of a fixed-size buffer end: see `FixedState.counts`.
 FIXED_COUNTS = ("read", "ignored", "duplicate", "test")
 
-VERSION = 1
+VERSION = 2
 
 
 def moment(value: Any) -> int | None:
@@ -136,32 +139,43 @@ class SessionState:
 
     def to_json(self) -> str:
         """The state in a canonical order: equal states give equal text."""
+        pending = list(zip(*sorted(self.pending), strict=True)) or [()] * len(PENDING)
+        ids = sorted((at, name) for name, at in self.ids.items())
+        opened = sorted((one.last, session, one) for session, one in self.open.items())
+        held = [(row, kind, n) for row, (_, _, one) in enumerate(opened) for kind, n in sorted(one.counts.items())]
+        return self.write(
+            dict(zip(PENDING, pending, strict=True)),
+            {"id": [name for _, name in ids], "at": [at for at, _ in ids]},
+            {
+                "session": [session for _, session, _ in opened],
+                "start": [one.start for _, _, one in opened],
+                "last": [last for last, _, _ in opened],
+            },
+            {name: [row[n] for row in held] for n, name in enumerate(("row", "kind", "events"))},
+        )
+
+    def write(self, pending: Columns, ids: Columns, opened: Columns, held: Columns) -> str:
+        """The state as text with its large parts given by column, each in order: pending by all its columns, ids
+        by time and id, open sessions by last event and id, and what they hold by their row and type."""
         return write_state(
             {
-                "timeout": self.timeout,
-                "lateness": self.lateness,
-                "newest": self.newest,
-                "watermark": self.watermark,
-                "pending": sorted(self.pending),
-                "ids": sorted(self.ids.items(), key=lambda item: (item[1], item[0])),
-                "open": [
-                    [session, one.start, one.last, dict(sorted(one.counts.items()))]
-                    for session, one in sorted(self.open.items(), key=lambda item: (item[1].last, item[0]))
-                ],
-                "totals": dict(sorted(self.totals.items())),
-                "counts": self.counts,
+                "timeout": self.timeout, "lateness": self.lateness, "newest": self.newest, "watermark": self.watermark,
+                "pending": pending, "ids": ids, "open": opened, "held": held,
+                "totals": dict(sorted(self.totals.items())), "counts": self.counts,
             }
-        )
+        )  # fmt: skip
 
     @classmethod
     def from_json(cls, saved: str) -> SessionState:
         """The state that `to_json` wrote. Raises ContractError for another layout."""
         data = read_state(saved)
-        data["pending"] = [tuple(entry) for entry in data["pending"]]
-        data["ids"] = OrderedDict(data["ids"])
-        data["open"] = OrderedDict(
-            (session, OpenSession(start, last, counts)) for session, start, last, counts in data["open"]
-        )
+        data["pending"] = list(zip(*(data["pending"][name] for name in PENDING), strict=True))
+        data["ids"] = OrderedDict(zip(data["ids"]["id"], data["ids"]["at"], strict=True))
+        opened = [OpenSession(*span) for span in zip(data["open"]["start"], data["open"]["last"], strict=True)]
+        held = data.pop("held")
+        for row, kind, events in zip(held["row"], held["kind"], held["events"], strict=True):
+            opened[row].counts[kind] = events
+        data["open"] = OrderedDict(zip(data["open"]["session"], opened, strict=True))
         return cls(**data)
 
 

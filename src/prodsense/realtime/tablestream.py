@@ -147,7 +147,7 @@ class TableStream:
         self._floor = floor
         if found["newest"] is not None and (self._newest is None or found["newest"] > self._newest):
             self._newest = found["newest"]
-            mark = self._newest - self._lateness
+            mark = _before(self._newest, self._lateness)
             self._watermark = mark if self._watermark is None else max(mark, self._watermark)
         return (
             f"SELECT a.at, CASE WHEN a.kind = :session_end THEN 1 ELSE 0 END AS is_end, COALESCE(a.id, '') AS id,"
@@ -161,8 +161,8 @@ class TableStream:
         engine, mark = self._engine, self._watermark
         assert mark is not None
         params = {
-            "mark": mark, "floor": self._floor, "session_end": SESSION_END, "alive": mark - self._lateness,
-            "dead": mark - self._timeout, "timeout": self._timeout.total_seconds(),
+            "mark": mark, "floor": self._floor, "session_end": SESSION_END, "alive": _before(mark, self._lateness),
+            "dead": _before(mark, self._timeout), "timeout": self._timeout.total_seconds(),
             "lateness": self._lateness.total_seconds(), "left_open": "flush" if flush else None,
         }  # fmt: skip
         pending, ids, opened = (self._state_table(part) for part in _STATE)
@@ -177,20 +177,15 @@ class TableStream:
         )
         engine.replace(ids, f"{kept} {_ALIVE}", params)
         engine.replace(pending, f"SELECT {_FIELDS} FROM ({held}) AS held WHERE at >= :mark", params)
-        ended = engine.query(
-            f"SELECT COUNT(*) AS n FROM (SELECT DISTINCT session, started_at FROM {quoted(opened)}"
-            " WHERE closed_by = 'end') AS ended"
-        ).to_pylist()[0]["n"]
+        closed = engine.query(_CLOSED.format(open=quoted(opened))).to_pylist()
+        ended = sum(row["sessions"] for row in closed)
         self._counts["duplicate"] += counted["duplicate"]
         self._counts["test"] += counted["test"]
         self._counts["end"] += ended
         self._counts["unmatched_end"] += counted["ends"] - ended
-        sums = engine.query(
-            f"SELECT kind, CAST(SUM(events) AS BIGINT) AS events FROM {quoted(opened)}"
-            " WHERE closed_by IS NOT NULL AND kind IS NOT NULL GROUP BY kind"
-        )
-        for row in sums.to_pylist():
-            self._totals[row["kind"]] = self._totals.get(row["kind"], 0) + row["events"]
+        for row in closed:
+            if row["kind"] is not None:
+                self._totals[row["kind"]] = self._totals.get(row["kind"], 0) + row["events"]
 
     # -- the record ----------------------------------------------------------------------------------
 
@@ -249,6 +244,11 @@ class TableStream:
         self._seq += 1
 
 
+def _before(moment: datetime, length: timedelta) -> datetime:
+    """`length` before a moment, or the first moment there is."""
+    return moment - length if moment - _NEVER > length else _NEVER
+
+
 def _read(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -273,19 +273,21 @@ followed AS (
     SELECT *, LAG(at) OVER (PARTITION BY id ORDER BY at, known DESC, is_end, session, kind, is_test) AS earlier
     FROM named
 ),
-kept AS (
-    SELECT at, is_end, id, session, kind, is_test FROM released WHERE id = ''
+judged AS (
+    SELECT at, is_end, id, session, kind, is_test, 1 AS is_first FROM released WHERE id = ''
     UNION ALL
-    SELECT at, is_end, id, session, kind, is_test FROM followed
-    WHERE known = 0 AND (earlier IS NULL OR seconds_between(earlier, at) > :lateness)
-)
+    SELECT at, is_end, id, session, kind, is_test,
+        CASE WHEN earlier IS NULL OR seconds_between(earlier, at) > :lateness THEN 1 ELSE 0 END AS is_first
+    FROM followed WHERE known = 0
+),
+kept AS (SELECT at, is_end, id, session, kind, is_test FROM judged WHERE is_first = 1)
 """
 
 _COUNTED = """
-SELECT
-    (SELECT COUNT(*) FROM released) - (SELECT COUNT(*) FROM kept) AS duplicate,
-    (SELECT COUNT(*) FROM kept WHERE is_test = 1 AND is_end = 0) AS test,
-    (SELECT COUNT(*) FROM kept WHERE is_end = 1) AS ends
+SELECT COUNT(CASE WHEN is_first = 0 THEN 1 END) AS duplicate,
+    COUNT(CASE WHEN is_first = 1 AND is_test = 1 AND is_end = 0 THEN 1 END) AS test,
+    COUNT(CASE WHEN is_first = 1 AND is_end = 1 THEN 1 END) AS ends
+FROM judged
 """
 
 _ALIVE = "SELECT id, MAX(at) AS at FROM named GROUP BY id HAVING MAX(at) >= :alive"
@@ -334,4 +336,13 @@ SELECT f.session, f.started_at, f.ended_at, c.kind, CAST(c.events AS BIGINT) AS 
         AS closed_by
 FROM found AS f
 LEFT JOIN counted AS c ON c.session = f.session AND c.number = f.number
+"""
+
+#: Totals of the sessions that closed, by event type, and the number of those that a session_end closed.
+_CLOSED = """
+SELECT kind, CAST(SUM(events) AS BIGINT) AS events, 0 AS sessions FROM {open}
+WHERE closed_by IS NOT NULL AND kind IS NOT NULL GROUP BY kind
+UNION ALL
+SELECT NULL AS kind, 0 AS events, COUNT(*) AS sessions
+FROM (SELECT DISTINCT session, started_at FROM {open} WHERE closed_by = 'end') AS ended
 """

@@ -66,8 +66,8 @@ EXPERIMENTS = (
         guardrails={"actual_delivery_time": 2.0, "driver_earnings_per_trip": "5%", "order_fulfillment_rate": 0.01},
         design="switchback",
         plan="Orders count from the day on which the last of the arms went live, so that all had the same days."
-        " Slice by algorithm and algorithm_version; no_batching is the control. A share far from its traffic_percentage is"
-        " looked into before any effect.",
+        " Slice by algorithm and algorithm_version; no_batching is the control. A share far from its traffic_percentage"
+        " is looked into before any effect.",
         key="order_id",
         sql="WITH arms AS ("
         " SELECT algorithm_name || ' ' || algorithm_version AS arm, traffic_percentage, deployed_at, deprecated_at"

@@ -6,7 +6,7 @@ from prodsense.contracts.vocabulary import Event, Field
 
 _EVERY = (
     Field("user_id", "VARCHAR", True, "Who did it."),
-    Field("session_id", "VARCHAR", False, "Session that the client put it in; without one, sessions are cut by inactivity."),
+    Field("session_id", "VARCHAR", False, "Session of the client; without one, sessions are cut by inactivity."),
     Field("timestamp", "TIMESTAMP", True, "When, by the client's clock.", "UTC"),
     Field("event_id", "VARCHAR", False, "Event; the same id twice is a duplicate."),
     Field("received_at", "TIMESTAMP", False, "When the server got it.", "UTC"),
@@ -44,5 +44,8 @@ EVENTS = (
     ),
     _event("session_start", "A session begins."),
     _event("session_end", "A session ends. It makes nobody active."),
-    _event("app_background", "The app went to the background; five minutes later its session is over. It makes nobody active."),
+    _event(
+        "app_background",
+        "The app went to the background; five minutes later its session is over. It makes nobody active.",
+    ),
 )

@@ -1,8 +1,8 @@
 """What the stickiness pack measures, and what it can be sliced by.
 
-Unless a definition says otherwise: internal users are left out; a user is active on a day by the one rule of `active_days`;
-numbers a day are ratios of sums over active user-days; shares are 0 to 1. Slices of a user (demographics, channel) are as in
-`users`; device is that of the activity, or else that of the user's first day.
+Unless a definition says otherwise: internal users are left out; a user is active on a day by the one rule of
+`active_days`; numbers a day are ratios of sums over active user-days; shares are 0 to 1. Slices of a user
+(demographics, channel) are as in `users`; device is that of the activity, or else that of the user's first day.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TENURE = (
 # What has a device of its own; other sources take the user's.
 _ON_DEVICES = (
     "activity", "creations", "interactions", "adoption", "feature_use", "views", "feed_sessions", "session_log",
-    "returns_after_week", "window_returns", "network_pairs", "opinions",
+    "returns_after_week", "window_returns", "network_pairs", "store_reviews",
 )
 _WITH_TENURE = (
     "activity", "creations", "interactions", "adoption", "feature_use", "views", "feed_sessions", "session_log",
@@ -70,7 +70,8 @@ DIMENSIONS = (
     _of_user("campaign", "Marketing campaign that brought the user.", "Campaign"),
     Dimension(
         "tenure",
-        "Time from signup to the day of the row, in bands; of cohorts and of the network, to the newest day of activity.",
+        "Time from signup to the day of the row, in bands; of cohorts and of the network, to the newest day of"
+        " activity.",
         {**dict.fromkeys(_WITH_TENURE, _TENURE),
          "network_pairs": f"CASE WHEN tenure_days = -1 THEN 'mixed' ELSE {_TENURE} END"},
         "Tenure",
@@ -95,9 +96,12 @@ DIMENSIONS = (
         {"adoption": "activity_base"}, "Base",
     ),
     Dimension("signup_cohort", "Day of signup.", {"members": "signup_date"}, "Cohort"),
-    Dimension("signup_week", "Week of signup, by its Monday.", {"members": "period_start(signup_date, 'week')"}, "Cohort"),
     Dimension(
-        "signup_month", "Month of signup, by its first day.", {"members": "period_start(signup_date, 'month')"}, "Cohort",
+        "signup_week", "Week of signup, by its Monday.", {"members": "period_start(signup_date, 'week')"}, "Cohort",
+    ),
+    Dimension(
+        "signup_month", "Month of signup, by its first day.", {"members": "period_start(signup_date, 'month')"},
+        "Cohort",
     ),
     Dimension(
         "feature_name", "Feature of the product.",
@@ -115,14 +119,14 @@ METRICS = (
     ),
     _active(
         "weekly_active_users",
-        "Distinct users active in a week (Monday to Sunday); by day, in the seven days that end with it. Coarser grains give"
-        " the mean of their weeks.",
+        "Distinct users active in a week (Monday to Sunday); by day, in the seven days that end with it. Coarser"
+        " grains give the mean of their weeks.",
         "count", "up", _USERS, per="week", rolling=7, grain="week",
     ),
     _active(
         "monthly_active_users",
-        "Distinct users active in a month; by day or week, in the 28 days that end with it. Coarser grains give the mean of"
-        " their months.",
+        "Distinct users active in a month; by day or week, in the 28 days that end with it. Coarser grains give the"
+        " mean of their months.",
         "count", "up", _USERS, per="month", rolling=28, grain="month",
     ),
     _active(
@@ -131,8 +135,8 @@ METRICS = (
     ),
     Metric(
         "dau_mau_ratio",
-        "Baseline stickiness, DAU over MAU: of a month, its mean daily active users over its distinct active users; of a day,"
-        " its active users over those of the 28 days that end with it.",
+        "Baseline stickiness, DAU over MAU: of a month, its mean daily active users over its distinct active users; of"
+        " a day, its active users over those of the 28 days that end with it.",
         "ratio", "up", "ratio(daily_active_users, monthly_active_users)", by=_OF_USERS, grain="month",
     ),
     # How often, how long
@@ -146,8 +150,8 @@ METRICS = (
     _part("active_user_days", "Active users, once a day.", sql="COUNT(DISTINCT user_day)", source="activity"),
     _session(
         "inter_session_interval",
-        "Median hours from the end of a user's session to the start of the next; 0 where they overlap, and a first session has"
-        " none. The mean is inter_session_interval_mean.",
+        "Median hours from the end of a user's session to the start of the next; 0 where they overlap, and a first"
+        " session has none. The mean is inter_session_interval_mean.",
         "hours", "down", "quantile(hours_since_previous, 0.5)",
     ),
     _session(
@@ -156,34 +160,37 @@ METRICS = (
     ),
     Metric(
         "time_spent_per_active_user_per_day",
-        "Minutes in sessions over active users, a day: ratio of sums over user-days. Read it beside a measure of quality: more"
-        " time may be frustration.",
+        "Minutes in sessions over active users, a day: ratio of sums over user-days. Read it beside a measure of"
+        " quality: more time may be frustration.",
         "minutes", "up", "ratio(session_minutes, active_user_days)", by=_OF_USERS,
     ),
     _part(
-        "session_minutes", "Minutes in sessions, by their start.", sql="SUM(duration_seconds) / 60.0", source="session_log",
+        "session_minutes", "Minutes in sessions, by their start.", sql="SUM(duration_seconds) / 60.0",
+        source="session_log",
     ),
     Metric(
         "l7_open_rate",
-        "Of users active seven days before a day, the share active again on it. It is retention of one group; the literal"
-        " ratio DAU over users active seven days ago is l7_open_rate_literal, L7 itself is l7_active_days and l7_share.",
+        "Of users active seven days before a day, the share active again on it. It is retention of one group; the"
+        " literal ratio DAU over users active seven days ago is l7_open_rate_literal, L7 itself is l7_active_days and"
+        " l7_share.",
         "ratio", "up",
         "ratio(COUNT(DISTINCT CASE WHEN came_back THEN user_day END), COUNT(DISTINCT user_day))",
         source="returns_after_week", as_of=_NEWEST, by=_OF_USERS,
     ),
     Metric(
         "l7_open_rate_literal",
-        "Active users of a day over active users seven days before: two different groups, so no retention; it moves with"
-        " growth and may exceed 1.",
+        "Active users of a day over active users seven days before: two different groups, so no retention; it moves"
+        " with growth and may exceed 1.",
         "ratio", "none", "ratio(daily_active_users, active_week_before)", by=_OF_USERS, grain="day",
     ),
     _part(
-        "active_week_before", "Users active seven days before a day.", sql=_USERS, source="returns_after_week", per="day",
+        "active_week_before", "Users active seven days before a day.", sql=_USERS, source="returns_after_week",
+        per="day",
     ),
     Metric(
         "l7_active_days",
-        "L7: mean days active of the seven that end with a day, of users active in them; over more days, the mean over users"
-        " and days.",
+        "L7: mean days active of the seven that end with a day, of users active in them; over more days, the mean over"
+        " users and days.",
         "days", "up", "mean(active_days)", source="l7_levels", grain="day", by=_OF_USERS,
     ),
     Metric(
@@ -209,7 +216,8 @@ METRICS = (
     ),
     *(
         _view(
-            f"average_{plural}_viewed_per_session", f"{plural.title()} viewed over sessions, of events that carry a session.",
+            f"average_{plural}_viewed_per_session",
+            f"{plural.title()} viewed over sessions, of events that carry a session.",
             "count", "up",
             f"ratio(COUNT(CASE WHEN viewed = '{one}' THEN user_session END), COUNT(DISTINCT user_session))",
         )
@@ -217,7 +225,8 @@ METRICS = (
     ),
     Metric(
         "feed_scroll_depth",
-        "Mean of how far down the feed a session got: its furthest scroll_position (items or screens, as the client counts).",
+        "Mean of how far down the feed a session got: its furthest scroll_position (items or screens, as the client"
+        " counts).",
         "count", "up", "mean(depth)", source="feed_sessions", by=_OF_USERS,
     ),
     _view(
@@ -240,18 +249,20 @@ METRICS = (
         by=("creation_type", *_OF_USERS), grain="month",
     ),
     _part(
-        "creating_users_of_month", "Users who created in the month.", sql=_CREATING.format("user_id"), source="creations",
-        per="month",
+        "creating_users_of_month", "Users who created in the month.", sql=_CREATING.format("user_id"),
+        source="creations", per="month",
     ),
     _part("users_of_month_who_may_create", "Active users of the month.", sql=_USERS, source="creations", per="month"),
     _creation(
-        "average_creations_per_creating_user", "Posts, comments and stories over users with at least one, in the period.",
+        "average_creations_per_creating_user",
+        "Posts, comments and stories over users with at least one, in the period.",
         "count", "up", f"ratio(SUM(creations), {_CREATING.format('user_id')})",
     ),
     # How they turn to others
     _interaction(
         "dau_social_interaction_pct",
-        "Share of daily active users who liked, commented, shared or sent a message that day; over more days, of user-days.",
+        "Share of daily active users who liked, commented, shared or sent a message that day; over more days, of"
+        " user-days.",
         "share", "up", f"ratio({_INTERACTING.format('user_day')}, COUNT(DISTINCT user_day))", grain="day",
     ),
     Metric(
@@ -264,7 +275,9 @@ METRICS = (
         "interacting_users_of_month", "Users who interacted in the month.", sql=_INTERACTING.format("user_id"),
         source="interactions", per="month",
     ),
-    _part("users_of_month_who_may_interact", "Active users of the month.", sql=_USERS, source="interactions", per="month"),
+    _part(
+        "users_of_month_who_may_interact", "Active users of the month.", sql=_USERS, source="interactions", per="month",
+    ),
     _interaction(
         "average_social_interactions_per_user_per_day",
         "Likes, comments, shares and direct messages over active users, a day.",
@@ -280,8 +293,8 @@ METRICS = (
     # The network
     Metric(
         "network_density",
-        "Pairs of users with a connection over all pairs, n(n-1)/2: a connection either way is one. It is a stock, as of the"
-        " data; in a slice, of the users inside of it. Directed: network_density_directed.",
+        "Pairs of users with a connection over all pairs, n(n-1)/2: a connection either way is one. It is a stock, as"
+        " of the data; in a slice, of the users inside of it. Directed: network_density_directed.",
         "share", "up", "ratio(2 * COALESCE(connected_pairs, 0), network_users * (network_users - 1))", by=_OF_USERS,
     ),
     Metric(
@@ -296,10 +309,11 @@ METRICS = (
     ),
     Metric(
         "connection_growth_rate",
-        "Connections made in the period over those there at its start. Over all time there is no start: ask by period or from a"
-        " day on.",
+        "Connections made in the period over those there at its start. Over all time there is no start: ask by period"
+        " or from a day on.",
         "share", "up",
-        "ratio(COALESCE(new_connections, 0), connections_made - COALESCE(new_connections, 0))", by=_OF_USERS, grain="month",
+        "ratio(COALESCE(new_connections, 0), connections_made - COALESCE(new_connections, 0))",
+        by=_OF_USERS, grain="month",
     ),
     _part("new_connections", "Connections made.", sql="COUNT(*)", source="connection_log"),
     _part(
@@ -310,8 +324,8 @@ METRICS = (
     *(
         _adoption(
             f"{feature}_adoption_pct",
-            f"Share of active users who used {what} (feature_name). By activity_base: of DAU, a user once a day, and of MAU, a"
-            " user once a month; of DAU otherwise.",
+            f"Share of active users who used {what} (feature_name). By activity_base: of DAU, a user once a day, and"
+            " of MAU, a user once a month; of DAU otherwise.",
             sql=_ADOPTION.format(f"used_{feature}"),
         )
         for feature, what in (
@@ -328,9 +342,9 @@ METRICS = (
     ),
     _adopter(
         "feature_adopter_retention_lift",
-        "Retention of new users who used a feature in their first week (days 0 to 6) less that of those who did not: share"
-        " active in the fourth week (days 21 to 27). Over several features, of user and feature. It is a comparison of who chose"
-        " to adopt, not an effect: see feature_impact_on_stickiness.",
+        "Retention of new users who used a feature in their first week (days 0 to 6) less that of those who did not:"
+        " share active in the fourth week (days 21 to 27). Over several features, of user and feature. It is a"
+        " comparison of who chose to adopt, not an effect: see feature_impact_on_stickiness.",
         better="up",
         sql="share(CASE WHEN is_adopter THEN is_retained END) - share(CASE WHEN NOT is_adopter THEN is_retained END)",
     ),
@@ -349,25 +363,27 @@ METRICS = (
     ),
     Metric(
         "rolling_retention",
-        "Users active in a window who are active in the next window too, over users active in it. Windows of seven days from"
-        " Monday on (setting rolling_retention_days), by the first of the two; one whose next has not passed is left out. It is"
-        " period over period, not active on day N or later.",
+        "Users active in a window who are active in the next window too, over users active in it. Windows of seven"
+        " days from Monday on (setting rolling_retention_days), by the first of the two; one whose next has not passed"
+        " is left out. It is period over period, not active on day N or later.",
         "share", "up",
         "ratio(COUNT(DISTINCT CASE WHEN has_returned THEN user_window END), COUNT(DISTINCT user_window))",
         source="window_returns", where="known_on <= date_of(:as_of)", as_of=_NEWEST, by=_OF_USERS,
     ),
     Metric(
         "resurrection_rate",
-        "Users churned at the start of a month (not active in the 28 days before it, setting churn_days, but earlier) who became"
-        " active in it, over all churned then. Coarser grains pool their months.",
+        "Users churned at the start of a month (not active in the 28 days before it, setting churn_days, but earlier)"
+        " who became active in it, over all churned then. Coarser grains pool their months.",
         "share", "up", "ratio(resurrected_users, churned_users)", by=_OF_USERS, grain="month",
     ),
     _part(
         "resurrected_users", "Churned users active again in the month.",
         sql="SUM(CASE WHEN is_resurrected THEN 1 ELSE 0 END)", source="churned_months", per="month", as_of=_NEWEST,
     ),
-    _part("churned_users", "Users churned at the start of the month.", sql="COUNT(*)", source="churned_months", per="month",
-          as_of=_NEWEST),
+    _part(
+        "churned_users", "Users churned at the start of the month.", sql="COUNT(*)", source="churned_months",
+        per="month", as_of=_NEWEST,
+    ),
     # What they say
     Metric(
         "survey_csat", "Mean score of customer satisfaction answers.", "score", "up", "mean(score)",
@@ -381,20 +397,21 @@ METRICS = (
     ),
     Metric(
         "app_store_rating", "Mean stars of reviews in app stores. How many reviews: app_review_volume.",
-        "score", "up", "mean(rating)", source="opinions", where="source = 'app_review'", by=("device",),
+        "score", "up", "mean(rating)", source="store_reviews", by=("device",),
     ),
     Metric(
-        "app_review_volume", "Reviews in app stores.", "count", "none", "COUNT(*)", source="opinions",
-        where="source = 'app_review'", by=("device",),
+        "app_review_volume", "Reviews in app stores.", "count", "none", "COUNT(*)", source="store_reviews",
+        by=("device",),
     ),
     Metric(
         "app_review_sentiment",
         "Share of positive less share of negative app store reviews, -1 to 1, of those whose sentiment is known.",
-        "score", "up", _SENTIMENT, source="opinions", where="source = 'app_review'", by=("device",),
+        "score", "up", _SENTIMENT, source="store_reviews", by=("device",),
     ),
     Metric(
         "social_media_sentiment",
-        "Share of positive less share of negative mentions on social media, -1 to 1, of those whose sentiment is known.",
-        "score", "up", _SENTIMENT, source="opinions", where="source = 'social_mention'",
+        "Share of positive less share of negative mentions on social media, -1 to 1, of those whose sentiment is"
+        " known.",
+        "score", "up", _SENTIMENT, source="mentions",
     ),
 )

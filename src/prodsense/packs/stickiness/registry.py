@@ -11,8 +11,8 @@ from .metrics import METRICS
 
 #: The one written rule of what counts as active; `active_days` applies it.
 ACTIVE = (
-    "At least one qualifying event on the day (every event but session_end, app_background and those only received, unless"
-    " active_event_types says otherwise) or a session begun; of days in daily_user_activity, its rows."
+    "At least one qualifying event on the day (every event but session_end, app_background and those only received,"
+    " unless active_event_types says otherwise) or a session begun; of days in daily_user_activity, its rows."
 )
 #: Metrics that look good without meaning value: they never lead a report.
 VANITY = frozenset({

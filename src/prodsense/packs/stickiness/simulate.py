@@ -115,7 +115,8 @@ def describe(people: People) -> dict[str, Any]:
             "users": names(people.dropper == 2),
         },
         "churn": {
-            "unit": "users who leave", "users": names(leavers), "resurrected": names(leavers & (people.returns < people.days)),
+            "unit": "users who leave", "users": names(leavers),
+            "resurrected": names(leavers & (people.returns < people.days)),
             "away_days": 32, "warning_days": 14, "sessions_fall": effects.churn_warning,
         },
         "ltv": {

@@ -65,7 +65,7 @@ class Effects:
     churn_warning: float = 0.5
     #: Share of those who come back after 32 days.
     resurrection: float = 0.3
-    #: Lifetime value for each unit of a user's sociability (mean 1), and for many short sessions instead of few long ones.
+    #: Lifetime value for each unit of a user's sociability (mean 1), and for many short sessions instead of few long.
     sociable_ltv: float = 20.0
     short_sessions_ltv: float = 8.0
     #: Satisfaction (1 to 5) of users with many short sessions above that of the others.

@@ -5,7 +5,7 @@
 -- column: source = app_review or social_mention
 -- column: said_at = when [UTC]
 -- column: rating = stars, of a review [score 1-5]
--- column: device = kind of device, of a review
+-- column: device = kind of device, of a review; else its store
 -- column: sentiment = positive, neutral or negative; NULL where not known
 WITH moments AS (
     SELECT
@@ -32,6 +32,7 @@ SELECT
     rating,
     device,
     CASE
+        WHEN words IS NULL THEN NULL
         WHEN words IN ('positive', 'pos') THEN 'positive'
         WHEN words IN ('negative', 'neg') THEN 'negative'
         WHEN words IN ('neutral', 'mixed') THEN 'neutral'
@@ -41,4 +42,3 @@ SELECT
         ELSE 'positive'
     END AS sentiment
 FROM said
-WHERE words IS NOT NULL OR rating IS NOT NULL

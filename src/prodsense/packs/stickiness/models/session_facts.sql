@@ -1,6 +1,7 @@
 -- Sessions: of a day that the table `sessions` knows, its rows; of other days, cut from events. Events that carry a session
 -- are one session; the others are cut by user and device where the next event is session_gap_minutes (30) away, or
--- background_grace_minutes (5) after app_background. A session crosses midnight and belongs to the day of its start.
+-- background_grace_minutes (5) after app_background. What a user only receives is no part of a session, and a session has a
+-- qualifying event. It crosses midnight and belongs to the day of its start.
 -- Internal users are still inside.
 -- key: user_id, session_id    partition: session_date    spread: 2 days    late: 1 day
 -- time: started_at
@@ -23,6 +24,11 @@ known AS (
     SELECT DISTINCT date_of(started_at) AS day
     FROM sessions
 ),
+own_events AS (
+    SELECT user_id, session_id, occurred_at, event_type, platform, device, CASE WHEN is_qualifying THEN 1 ELSE 0 END AS counts
+    FROM event_log
+    WHERE event_type NOT IN ('notification_sent', 'notification_received', 'push_received')
+),
 told AS (
     SELECT
         user_id,
@@ -31,9 +37,10 @@ told AS (
         MAX(occurred_at) AS ended_at,
         MIN(platform) AS platform,
         MIN(device) AS device
-    FROM event_log
+    FROM own_events
     WHERE session_id IS NOT NULL
     GROUP BY user_id, session_id
+    HAVING SUM(counts) > 0
 ),
 steps AS (
     SELECT
@@ -43,6 +50,7 @@ steps AS (
         CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END AS goes_away,
         platform,
         device,
+        counts,
         LAG(occurred_at) OVER (
             PARTITION BY user_id, device
             ORDER BY occurred_at, CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END, event_type
@@ -51,7 +59,7 @@ steps AS (
             PARTITION BY user_id, device
             ORDER BY occurred_at, CASE WHEN event_type = 'app_background' THEN 1 ELSE 0 END, event_type
         ) AS previous_type
-    FROM event_log
+    FROM own_events
     WHERE session_id IS NULL
 ),
 marked AS (
@@ -74,6 +82,7 @@ runs AS (
         occurred_at,
         platform,
         device,
+        counts,
         SUM(is_start) OVER (PARTITION BY user_id, device ORDER BY occurred_at, goes_away, event_type) AS run
     FROM marked
 ),
@@ -86,6 +95,7 @@ cut AS (
         device
     FROM runs
     GROUP BY user_id, device, run
+    HAVING SUM(counts) > 0
 ),
 made AS (
     SELECT user_id, session_id, started_at, ended_at, platform, device
