@@ -253,7 +253,7 @@ class KeptSessions:
             "doubtful",
             f"SELECT t.subject, {names} FROM {touched} AS t LEFT JOIN (SELECT subject, MIN(least) AS least"
             f" FROM {self._quoted('subject_days')} WHERE subject IN (SELECT subject FROM {touched}) GROUP BY subject)"
-            " AS d ON d.subject = t.subject LEFT JOIN {off} AS c"
+            f" AS d ON d.subject = t.subject LEFT JOIN {off} AS c"
             " ON c.subject = t.subject WHERE c.subject IS NOT NULL OR d.least IS NULL"
             f" OR d.least > {self.rules.tolerance_us}",
         )
