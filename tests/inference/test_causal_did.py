@@ -116,6 +116,7 @@ def test_what_is_degenerate_is_refused() -> None:
         ("no rows at or after", rows, {**asked, "since": "2025-01-01"}),
         ("should be a date", rows, {**asked, "since": "soon"}),
         ("no row is untreated before", [{**r, "pilot": True} for r in rows], {**asked, "since": "2024-04-01", "errors": "robust"}),
+        ("s01 is treated in some rows.*use staggered_did", [{**r, "pilot": r["pilot"] and r["month"].month > 3} for r in rows], {**asked, "since": "2024-04-01"}),
         ("1 treated cluster", [r for r in rows if not r["pilot"] or r["shop"] == "s01"], {**asked, "since": "2024-04-01"}),
         ("one value in all rows", [{**r, "sales": 1} for r in rows], {**asked, "since": "2024-04-01"}),
         ("holds string, not numbers", [{**r, "sales": "x"} for r in rows], {**asked, "since": "2024-04-01"}),

@@ -52,14 +52,18 @@ class Sample:
         return sample
 
     @classmethod
-    def read(cls, data: Any, where: str = "") -> Sample:
-        """Rows of a file (CSV, TSV, Parquet, NDJSON), an answer, an Arrow table, a frame, or dicts."""
+    def read(cls, data: Any, where: str = "", *, engine: Engine | None = None) -> Sample:
+        """Rows of a file (CSV, TSV, Parquet, NDJSON), an answer, an Arrow table, a frame, or dicts.
+
+        They are held in an engine in memory unless `engine` is given. `close` releases it.
+        """
         from prodsense.engines import open_engine
 
         owned = ExitStack()
         try:
-            engine = open_engine(":memory:")
-            owned.callback(engine.close)
+            if engine is None:
+                engine = open_engine(":memory:")
+                owned.callback(engine.close)
             relation = owned.enter_context(engine.temporary(read_data(data)))
             condition_sql(where)
             return cls(engine, relation, where, relation_columns(engine, relation), _owned=owned)
