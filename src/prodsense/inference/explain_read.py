@@ -54,6 +54,9 @@ def reading(scope: Scope, metric: Metric) -> Reading:
 def _aggregate(metric: Metric, tree: exp.Expression) -> Reading | None:
     from sqlglot import exp
 
+    if isinstance(tree, (exp.Mul, exp.Div)) and isinstance(tree.expression, exp.Literal) and not _adds_up(tree):
+        inner = _aggregate(metric, tree.this)
+        return _scaled(inner, "*" if isinstance(tree, exp.Mul) else "/", tree.expression.name) if inner else None
     condition = ""
     if isinstance(tree, exp.Filter):
         condition, tree = f" FILTER ({tree.expression.sql('duckdb')})", tree.this
@@ -81,6 +84,16 @@ def _aggregate(metric: Metric, tree: exp.Expression) -> Reading | None:
             _part(metric, SPREAD, f"VAR_SAMP(CAST({text} AS DOUBLE)){condition}"),
         ))  # fmt: skip
     return None
+
+
+def _scaled(inner: Reading, sign: str, factor: str) -> Reading:
+    """The reading of a quotient or mean times a constant (a mean of cents as money)."""
+    by = {TOP: f"{sign} {factor}", SPREAD: f"{sign} ({factor} * {factor})"}
+    parts = tuple(
+        replace(m, sql=f"(CAST({m.sql} AS DOUBLE)) {by[m.name]}") if m.name in by else m for m in inner.parts
+    )
+    # A share in percent is no longer a part of its denominator.
+    return replace(inner, kind="rate" if inner.kind == "ratio" else inner.kind, parts=parts)
 
 
 def _squares(tree: exp.Expression) -> str:
