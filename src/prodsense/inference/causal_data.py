@@ -55,7 +55,8 @@ class Sample:
     def read(cls, data: Any, where: str = "", *, engine: Engine | None = None) -> Sample:
         """Rows of a file (CSV, TSV, Parquet, NDJSON), an answer, an Arrow table, a frame, or dicts.
 
-        They are held in an engine in memory unless `engine` is given. `close` releases it.
+        They are held in an engine in memory unless `engine` is given. `close` releases it. Of a metric's answer the
+        periods that are not over are left out: they would look like a fall.
         """
         from prodsense.engines import open_engine
 
@@ -64,7 +65,11 @@ class Sample:
             if engine is None:
                 engine = open_engine(":memory:")
                 owned.callback(engine.close)
-            relation = owned.enter_context(engine.temporary(read_data(data)))
+            rows = read_data(data)
+            if getattr(data, "incomplete", ()) and "period" in rows.column_names:
+                open_ones = set(data.incomplete)
+                rows = rows.filter([period not in open_ones for period in rows["period"].to_pylist()])
+            relation = owned.enter_context(engine.temporary(rows))
             condition_sql(where)
             return cls(engine, relation, where, relation_columns(engine, relation), _owned=owned)
         except BaseException:
