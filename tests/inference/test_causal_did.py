@@ -122,6 +122,8 @@ def test_what_is_degenerate_is_refused() -> None:
         ("holds string, not numbers", [{**r, "sales": "x"} for r in rows], {**asked, "since": "2024-04-01"}),
         ("it holds 2", [{**r, "pilot": 2} for r in rows], {**asked, "since": "2024-04-01"}),
         ("infinite", [{**r, "sales": float("inf")} for r in rows], {**asked, "since": "2024-04-01"}),
+        ("too large to square", [{**r, "sales": 1e300} for r in rows], {**asked, "since": "2024-04-01"}),
+        ("is 1 in no row", [{**r, "a": 0} for r in HAND], {"treated": "t", "after": "a"}),
         ("no column profit", rows, {**asked, "since": "2024-04-01", "covariates": "profit"}),
         ("repeats", rows, {**asked, "since": "2024-04-01", "covariates": ["size", "size"]}),
         ("confidence lies", rows, {**asked, "since": "2024-04-01", "confidence": 95}),
@@ -130,7 +132,7 @@ def test_what_is_degenerate_is_refused() -> None:
         ("need a column to cluster by", HAND, {"treated": "t", "after": "a", "errors": "cluster"}),
     ]  # fmt: skip
     for message, data, options in cases:
-        outcome = "y" if data is HAND else "sales"
+        outcome = "sales" if "sales" in data[0] else "y"
         with pytest.raises(UsageError, match=message):
             ps.did(data, outcome, **options)
     several = [{**r, "cohort": date(2024, 3 + i % 2, 1)} for i, r in enumerate(rows)]

@@ -109,6 +109,8 @@ def did(
         if (after is None) == (time is None or since is None):
             raise UsageError("say what is after: either after (a 0/1 column), or time with since")
         cells = read_cells(sample, outcome, treated, time, after, unit, cluster, _names(covariates), grain)
+        if time is None and 1 not in cells.periods:
+            raise UsageError(f"{after} is 1 in no row: nothing lies after the change")
         start = cells.periods.index(1) if time is None else _first(cells, since)
         return _did(sample, cells, start, outcome, errors, confidence, time is not None)
 
