@@ -270,3 +270,28 @@ def test_the_queue_raises_once_renews_and_keeps_its_cooldown() -> None:
         assert len(wh.findings("all")) == 2 and len(wh.findings("open")) == 1
         with pytest.raises(UsageError, match="none of the queue's ids"):
             wh.findings(close="zzz")
+
+
+def test_every_statement_renders_for_every_engine(clean: data.Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prodsense.engines.dialect import DIALECTS, render
+
+    asked: list[Any] = []
+    query = clean.engine.query
+
+    def recorded(sql: Any, params: Any = None) -> pa.Table:
+        asked.append(sql)
+        return query(sql, params)
+
+    monkeypatch.setattr(clean.engine, "query", recorded)
+    measures = [
+        ready.own_history(f"own_{measure}", "X.", table="orders", subject="customer_id", measure=measure,  # type: ignore[arg-type]
+                          value="amount" if measure in ("sum", "mean", "distinct") else "", where="amount > 1")
+        for measure in ("count", "sum", "mean", "distinct", "days")
+    ]  # fmt: skip
+    clean.detect(*ALL, *measures, pack="shop")
+    clean.explain("done_rate", data.on(50), data.on(57))
+    clean.explain("revenue", data.on(50), data.on(57))
+    assert len(asked) > 40
+    for sql in asked:
+        for dialect in DIALECTS:
+            render(sql, dialect)

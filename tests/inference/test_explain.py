@@ -200,7 +200,7 @@ def test_a_forecast_of_a_table() -> None:
         ({"numerator": "errors", "time": "minute"}, "numerator and denominator"),
         ({"value": "errors", "time": "minute", "after": "soon"}, "number or a range"),
         ({"value": "errors", "time": "minute", "before": "103..104", "after": "104"}, "overlap"),
-        ({"value": "errors", "time": "dc", "after": "104"}, "time is a DATE"),
+        ({"value": "errors", "time": "dc", "after": "2024-01-01"}, "cannot be read so"),
         ({"value": "errors", "time": "minute", "before": "1..2", "after": "3..4"}, "holds nothing"),
         ({"value": "nothing", "time": "minute", "after": "104"}, "no column nothing"),
     ],

@@ -137,9 +137,23 @@ def _moments(column: Any, name: str, label: str) -> Any:
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         seconds = column.to_numpy(zero_copy_only=False).astype(np.float64)
         return (seconds * 1e6).astype("datetime64[us]")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = _read_times(column, name, label)
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).astype("datetime64[us]")
     raise UsageError(f"{label}: {name} holds {column.type}, not times; name a TIMESTAMP, DATE or seconds as a number")
+
+
+def _read_times(column: Any, name: str, label: str) -> Any:
+    """ISO texts as moments in UTC; with an offset they are converted."""
+    import pyarrow as pa
+
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    raise UsageError(f"{label}: {name} is text and not all of it reads as times such as 2024-01-31T12:00:00")
 
 
 def _subjects(table: Any, by: tuple[str, ...]) -> Any:

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import comma, quoted
-from prodsense.errors import UsageError
+from prodsense.errors import EngineError, UsageError
 from prodsense.inference.explain import VALUES, with_leaves
 from prodsense.inference.explain_report import Explanation, Story, explanation
 from prodsense.inference.explain_slices import joined, move_of
@@ -103,7 +103,10 @@ def _explain(
         for name, measure in zip(names, parts, strict=True)
     ]
     sql = f"SELECT {comma(found)}, {', '.join(items)} FROM {quoted(relation)}{condition} GROUP BY {comma(found)}"
-    table = engine.query(sql, params)
+    try:
+        table = engine.query(sql, params)
+    except EngineError as error:
+        raise UsageError(f"{label} cannot be read so: {error.message}") from None
     early, late = (
         table.select([*found, *(f"{n}_{side}" for n in names)]).rename_columns([*found, *names]) for side in (0, 1)
     )
@@ -205,7 +208,7 @@ def _times(
         raise UsageError("say which time is to be explained: to, a day, a moment or a range")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         column, read = comma([time]), _number_range
-    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_string(kind):
         column, read = f"CAST({comma([time])} AS TIMESTAMP)", _moment_range
     else:
         raise UsageError(f"{label}: {time} holds {kind}; time is a DATE, a TIMESTAMP or a number")
