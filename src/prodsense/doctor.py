@@ -149,10 +149,11 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
 
 
 def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Checks of dimensions, metrics, queries and policies by name; each raises what is wrong."""
+    """Checks of dimensions, metrics, trees, queries, policies and detectors by name; each raises what is wrong."""
     from functools import partial
 
     from prodsense.contracts.vocabulary import Query
+    from prodsense.inference.checks import check_detector, check_tree
     from prodsense.metrics import Scope, check_dimension, check_metric, check_query
 
     scope = Scope.of(pack)
@@ -167,6 +168,10 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
             path = f"{pack.name}/policies/{policy.name}.sql"
             text = Query(policy.name, policy.says, policy.sql, policy.params, policy.as_of, path)
             yield f"policy {pack.name}.{policy.name}", partial(check_query, text, scope)
+    for tree in pack.trees.values():
+        yield f"tree {pack.name}.{tree.name}", partial(check_tree, tree, scope)
+    for detector in pack.detectors.values():
+        yield f"detector {pack.name}.{detector.name}", partial(check_detector, detector, scope)
 
 
 # -- warehouse -------------------------------------------------------------------------------------

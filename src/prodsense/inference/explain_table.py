@@ -102,6 +102,10 @@ def _explain(
         for side, (parts, test) in enumerate(zip(measures, conditions, strict=True))
         for name, measure in zip(names, parts, strict=True)
     ]
+    if expected is None:
+        # Only rows of the two times: the engine need not group all of history.
+        kept = f"(({conditions[0]}) OR ({conditions[1]}))"
+        condition = f"{condition} AND {kept}" if condition else f" WHERE {kept}"
     sql = f"SELECT {comma(found)}, {', '.join(items)} FROM {quoted(relation)}{condition} GROUP BY {comma(found)}"
     try:
         table = engine.query(sql, params)
