@@ -141,13 +141,13 @@ def test_own_history_by_hand() -> None:
         4: [0, 16, 16, 16, 16, 7], 5: [2, 40, 0, 40, 0, 7],
     }  # fmt: skip
     with data.shop(customers(counts)) as wh:
-        rule = ready.own_history_drop("q", "Quiet.", table="orders", subject="customer_id", threshold=2.0)
+        rule = ready.own_history_drop("q", "Quiet.", table="orders", subject="customer_id")
         found = ask(wh, rule)
         assert [row["subject"] for row in found] == ["customer_id=1", "customer_id=4"]
         one, four = found
-        # (20 - 2) / sqrt(20 * (1 + 1/4)), widened by 1 + 2/4
-        assert one["score"] == pytest.approx(-18 / 25**0.5 / 1.5) and (one["value"], one["expected"]) == (2, 20)
-        assert four["score"] == pytest.approx(-16 / 20**0.5 / 1.5) and four["value"] == 0
+        # (20 - 2) / sqrt(20 * (1 + 1/4)): chance, as windows of equal counts do not vary
+        assert one["score"] == pytest.approx(-18 / 25**0.5) and (one["value"], one["expected"]) == (2, 20)
+        assert four["score"] == pytest.approx(-16 / 20**0.5) and four["value"] == 0
         assert one["period"] == data.on(LAST - 6).isoformat()
         assert ask(wh, rule, min_level=18) == [one]
         rising = ready.own_history("r", "Loud.", table="orders", subject="customer_id", direction="rise")
