@@ -34,6 +34,8 @@ ALL = (
     ready.own_history("small", "A customer buys for less.", table="orders", subject="customer_id", value="amount",
                       measure="mean", drop=0.4),
     ready.new_value("new_city", "A city appears.", table="orders", column="city"),
+    ready.limit("too_few", "Too few.", metric="orders", below=100),
+    ready.level_shift("shift", "A level changed.", metric="orders", by="city", direction="both"),
     ready.novelty_decay("novelty", "A lift wears off.", metric="orders", launch="2024-03-01"),
 )
 
@@ -195,6 +197,26 @@ def test_a_lift_that_wears_off_is_novelty_and_one_that_lasts_is_not() -> None:
             ask(wh, ready.novelty_decay("novelty", "Fades.", metric="orders"))
     with data.shop(lift(0.0)) as wh:
         assert ask(wh, rule) == []
+
+
+def test_a_limit_is_a_limit(clean: data.Shop) -> None:
+    (row,) = ask(clean, ready.limit("l", "Few.", metric="orders", by="city", below=60))
+    assert row["subject"] == "city=Dessau" and row["low"] == 60 and row["severity"] == "critical"
+    assert len(ask(clean, ready.limit("l", "Much.", metric="orders", by="city", above=60))) == 3
+    with pytest.raises(UsageError, match="below or above"):
+        ask(clean, ready.limit("l", "?", metric="orders"))
+
+
+def test_a_level_that_changed_is_told_with_its_onset() -> None:
+    def fall(c: dict[str, Any], rng: np.random.Generator) -> Any:
+        return ~((c["day"] > LAST - 9) & (c["city"] == 0)) | (rng.random(len(c["day"])) < 0.7)
+
+    with data.shop(data.rows(fall)) as wh:
+        rule = ready.level_shift("s", "Fell.", metric="orders", by="city")
+        (row,) = ask(wh, rule)
+        assert row["subject"] == "city=Aachen" and row["period"] == data.on(LAST - 8).isoformat()
+        assert row["value"] == pytest.approx(0.7 * row["expected"], rel=0.1)
+        assert ask(wh, rule, as_of=data.on(LAST - 9)) == [] and ask(wh, rule, within=5) == []
 
 
 # -- running ---------------------------------------------------------------------------------------------
