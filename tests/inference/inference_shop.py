@@ -47,6 +47,8 @@ METRICS = (
     Metric("done_rate", "Delivered over placed.", "share", "up", "share(done)", source="orders"),
     Metric("basket", "Amount a delivered order.", "currency", "up", "ratio(revenue, done_orders)"),
     Metric("completion", "Delivered over placed.", "share", "up", "ratio(done_orders, orders)"),
+    Metric("settled_rate", "Delivered over placed, seen a week later.", "share", "up", "share(done)", source="orders",
+           matures=7),
     Metric("buyers", "Customers with an order.", "count", "up", "count(distinct customer_id)", source="orders"),
     Metric("sales", "Revenue by its parts.", "currency", "up", "orders * completion * basket"),
 )

@@ -14,7 +14,7 @@ from prodsense.engines.base import comma, quoted
 from prodsense.errors import UsageError
 from prodsense.inference.detect import Findings, TooLittleError, findings
 from prodsense.metrics import periods
-from prodsense.metrics.reading import find_column, read_data, relation_columns
+from prodsense.metrics.reading import find_column, find_number, read_data, relation_columns
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -92,7 +92,7 @@ def _detect(
     import numpy as np
 
     schema = relation_columns(engine, relation)
-    time, value = find_column(schema, time, "time", label), find_column(schema, value, "value", label)
+    time, value = find_column(schema, time, "time", label), find_number(schema, value, "value", label)
     by = tuple(find_column(schema, name, "by", label) for name in by)
     table = engine.query(
         f"SELECT {comma([*by, time])}, mean({comma([value])}) AS measured, COUNT(*) AS n FROM {quoted(relation)}"

@@ -23,7 +23,7 @@ from prodsense.inference.explain_slices import joined, move_of
 from prodsense.inference.explain_windows import change_of
 from prodsense.inference.rootcause import Kind
 from prodsense.metrics import periods
-from prodsense.metrics.reading import condition_sql, find_column, read_data, relation_columns
+from prodsense.metrics.reading import condition_sql, find_column, find_number, read_data, relation_columns
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -66,15 +66,15 @@ def _explain(
     schema = relation_columns(engine, relation)
 
     def column(name: str, role: str) -> str:
-        return find_column(schema, name, role, label)
+        return (find_column if role in ("dimension", "time") else find_number)(schema, name, role, label)
 
     if (numerator is None) != (denominator is None) or (value is None) == (numerator is None):
         raise UsageError("name the number: value (with expected, or with time), or numerator and denominator with time")
     if (expected is None) == (time is None):
         raise UsageError("say what it is compared with: expected, a column; or time, with from and to")
     kind: Kind = "additive" if value is not None else "rate"
-    named = [n for n in (value, expected, numerator, denominator, time) if n is not None]
-    taken = {column(name, "number") for name in named}
+    numbers = (("value", value), ("expected", expected), ("numerator", numerator), ("denominator", denominator))
+    taken = {column(name, role) for role, name in (*numbers, ("time", time)) if name is not None}
     found = tuple(column(name, "dimension") for name in dims) or _dimensions(engine, relation, schema, taken)
     if not found:
         raise UsageError(f"{label} has no column to slice by; name some as dims")
