@@ -168,28 +168,45 @@ def _derived(scope: Scope, metric: Metric, tree: exp.Expression) -> Reading | No
 
 def rows_of(
     warehouse: Any, pack: str, metrics: Sequence[Metric], *, by: Sequence[str] = (), grain: str = "all",
-    since: date, until: date, where: str = "", as_of: datetime | None = None, tz: str = "UTC",
+    since: date, until: date, where: str = "", as_of: datetime, tz: str = "UTC",
 ) -> pa.Table:
     """Rows of metrics, declared or not, as the engine gives them: no empty periods, no order promised."""
     from prodsense.contracts.sql import sources
-    from prodsense.errors import NotBuiltError
-    from prodsense.metrics import Request, compile, periods
+    from prodsense.metrics import Request
 
-    moment = as_of or periods.midnight(until, tz) - periods.TICK
     request = Request([m.name for m in metrics], by=by, grain=grain, since=since, until=until, where=where or None,
-                      as_of=moment, tz=tz)  # fmt: skip
+                      as_of=as_of, tz=tz)  # fmt: skip
+    plan = _plan(warehouse, pack, metrics, request)
+    warehouse.ready(pack, sources(plan.tree))
+    table: pa.Table = warehouse.engine.query(plan.tree, plan.params(as_of, since))
+    return table
 
-    def plan_of() -> Any:
+
+def newest_moment(warehouse: Any, pack: str, metric: Metric) -> datetime | None:
+    """The newest moment of a metric's sources: from there a window that matures is seen, not from its own end."""
+    from prodsense.contracts.sql import sources
+    from prodsense.metrics import Request
+    from prodsense.metrics.compiler import newest
+
+    plan = _plan(warehouse, pack, [metric], Request([metric.name]))
+    warehouse.ready(pack, sources(plan.tree))
+    return newest(warehouse.engine, plan)[0]
+
+
+def _plan(warehouse: Any, pack: str, metrics: Sequence[Metric], request: Any) -> Any:
+    """The compiled request, `metrics` known beside those of the pack; models that it needs are built first."""
+    from prodsense.errors import NotBuiltError
+    from prodsense.metrics import compile
+
+    def compiled() -> Any:
         scope = warehouse.scope(pack)
         return compile(request, replace(scope, metrics={**scope.metrics, **{m.name: m for m in metrics}}))
 
     try:
-        plan = plan_of()
+        return compiled()
     except NotBuiltError:
         warehouse.ready(pack)
-        plan = plan_of()
-    warehouse.ready(pack, sources(plan.tree))
-    return warehouse.engine.query(plan.tree, plan.params(moment, since))
+        return compiled()
 
 
 def sliceable(scope: Scope, parts: Sequence[Metric], names: Sequence[str]) -> list[str]:

@@ -114,7 +114,8 @@ def explanation(
     ranked = hypotheses(story)
     extras = {
         "metric": story.metric, "from": story.window_before, "to": story.window_after, "before": story.before,
-        "after": story.after, **moved, "usual": dict(story.usual), "onset": dict(story.onset) if story.onset else None,
+        "after": story.after, **moved, "usual": dict(story.usual) or None,
+        "onset": dict(story.onset) if story.onset else None,
         "tree": list(story.tree), "tree_formula": story.tree_sql or None, "sliced": story.sliced or None,
         "dims": list(story.dims), "mix": list(story.mix), "breakdown": list(story.breakdown),
         "answers": list(story.answers), "candidates": list(story.candidates), "slices_looked_at": story.looked_at,

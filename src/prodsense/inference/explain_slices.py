@@ -135,7 +135,8 @@ def mixes(leaves: Leaves, kind: Kind) -> list[dict[str, Any]]:
         top = max(split.groups, key=lambda g: abs(g["mix_effect"]))
         found.append({
             "dimension": dim, "rate": split.rate, "mix": split.mix,
-            "mix_share": split.mix / whole.delta if whole.delta else None, "largest_shift": _text(top["group"]) or "none",
+            "mix_share": split.mix / whole.delta if whole.delta else None,
+            "largest_shift": _text(top["group"]) or "none",
             "weight_before": top["weight_before"], "weight_after": top["weight_after"],
         })  # fmt: skip
     return sorted(found, key=lambda row: -abs(row["mix"]))
