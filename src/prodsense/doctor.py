@@ -149,7 +149,7 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
 
 
 def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Checks of dimensions, metrics, queries and policies by name; each raises what is wrong."""
+    """Checks of dimensions, metrics, queries, experiments and policies by name; each raises what is wrong."""
     from functools import partial
 
     from prodsense.contracts.vocabulary import Query
@@ -162,6 +162,10 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"metric {pack.name}.{metric.name}", partial(check_metric, metric, scope)
     for query in pack.queries.values():
         yield f"query {pack.name}.{query.name}", partial(check_query, query, scope)
+    for experiment in pack.experiments.values():
+        from prodsense.inference.declared import check
+
+        yield f"experiment {pack.name}.{experiment.name}", partial(check, experiment, scope)
     for policy in pack.policies.values():
         if policy.sql:
             path = f"{pack.name}/policies/{policy.name}.sql"
