@@ -153,6 +153,7 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
     from functools import partial
 
     from prodsense.contracts.vocabulary import Query
+    from prodsense.inference.declared import check as check_experiment
     from prodsense.metrics import Scope, check_dimension, check_metric, check_query
 
     scope = Scope.of(pack)
@@ -163,9 +164,7 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
     for query in pack.queries.values():
         yield f"query {pack.name}.{query.name}", partial(check_query, query, scope)
     for experiment in pack.experiments.values():
-        from prodsense.inference.declared import check
-
-        yield f"experiment {pack.name}.{experiment.name}", partial(check, experiment, scope)
+        yield f"experiment {pack.name}.{experiment.name}", partial(check_experiment, experiment, scope)
     for policy in pack.policies.values():
         if policy.sql:
             path = f"{pack.name}/policies/{policy.name}.sql"
