@@ -149,13 +149,13 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
 
 
 def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Checks of dimensions, metrics, trees, queries, policies, the event table and detectors by name; each raises what is
-    wrong."""
+    """Checks of all that a pack declares by name; each raises what is wrong."""
     from functools import partial
 
     from prodsense.contracts.vocabulary import Query
     from prodsense.engines.base import comma, quoted
     from prodsense.inference.checks import check_detector, check_tree
+    from prodsense.inference.declared import check as check_experiment
     from prodsense.metrics import Scope, check_dimension, check_metric, check_query
 
     scope = Scope.of(pack)
@@ -165,6 +165,8 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"metric {pack.name}.{metric.name}", partial(check_metric, metric, scope)
     for query in pack.queries.values():
         yield f"query {pack.name}.{query.name}", partial(check_query, query, scope)
+    for experiment in pack.experiments.values():
+        yield f"experiment {pack.name}.{experiment.name}", partial(check_experiment, experiment, scope)
     for policy in pack.policies.values():
         if policy.sql:
             path = f"{pack.name}/policies/{policy.name}.sql"
