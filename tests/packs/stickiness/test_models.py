@@ -113,6 +113,7 @@ def days_of(month: str, count: int) -> list[str]:
     return [f"2024-{month}-{n + 1:02}" for n in range(count)]
 
 
+@pytest.mark.slow
 def test_tiers_and_who_is_at_risk() -> None:
     """a: 20 days, then 10 (core, fallen to half); b: 8, then 7 (casual); c: 19 days (core), then none; d from February on."""
     active = {
@@ -144,6 +145,7 @@ def test_tiers_and_who_is_at_risk() -> None:
         assert found["c", "2024-03"] == ("Dormant", None)
 
 
+@pytest.mark.slow
 def test_depth_of_use_may_be_asked_of_power_users() -> None:
     """20 active days; with two sessions a day asked for, those with one are core."""
     days = [f"2024-01-{n + 1:02}" for n in range(20)]
