@@ -155,3 +155,9 @@ def test_a_slice_is_not_larger_for_being_rare(platform: Warehouse) -> None:
     assert found["desktop"] == (pytest.approx(2 / 11), pytest.approx(2 / 11))
     # Phones, 11 user-days: u1 u5, u1, u1 u3, u1, u1 u5, u3, u1, u1; users u1 u3 u5.
     assert found["phone"] == (pytest.approx(11 / 11), pytest.approx(11 / 11 / 3))
+
+
+def test_growth_of_connections_from_a_day_on(platform: Warehouse) -> None:
+    rows = platform.metric("stickiness.connection_growth_rate", grain="all", since="2024-02-01").rows
+    # Two since, on four that were there.
+    assert rows == [{"connection_growth_rate": 0.5}]
