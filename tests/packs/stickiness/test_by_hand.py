@@ -161,3 +161,18 @@ def test_growth_of_connections_from_a_day_on(platform: Warehouse) -> None:
     rows = platform.metric("stickiness.connection_growth_rate", grain="all", since="2024-02-01").rows
     # Two since, on four that were there.
     assert rows == [{"connection_growth_rate": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("name", "as_of", "value"),
+    [
+        # The week of 1 January is followed by one that ends on the 14th.
+        ("rolling_retention", "2024-01-13", None), ("rolling_retention", "2024-01-14", 0.75),
+        # u1 and u2 signed up on the 1st: their day 7 is over with the 8th; u3's, on which u3 was there, with the 9th.
+        ("d7_retention", "2024-01-07", None), ("d7_retention", "2024-01-08", 0.5), ("d7_retention", "2024-01-09", 2 / 3),
+        ("three_day_active_users", "2024-01-04", 3), ("monthly_active_users", "2024-01-02", 3),
+    ],
+)
+def test_as_of_an_earlier_moment(platform: Warehouse, name: str, as_of: str, value: float | None) -> None:
+    (row,) = platform.metric(f"stickiness.{name}", as_of=as_of, grain="all").rows
+    assert row[name] == (None if value is None else pytest.approx(value))
