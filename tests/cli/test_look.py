@@ -139,6 +139,7 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         policies={"bad_policy": Policy("bad_policy", "Says.", "SELECT id FROM orders WHERE shade = 1")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
         event_source=EventSource("orders", "buyer", "day"),
+        trees={}, detectors={},
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
