@@ -18,7 +18,8 @@ from .conftest import Cli
 #: The verbs of the design, in its order.
 VERBS = [
     "demo", "init", "simulate", "ingest", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
-    "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "paths", "policies", "doctor",
+    "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "paths",
+    "explain", "detect", "findings", "policies", "doctor",
 ]
 
 

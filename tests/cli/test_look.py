@@ -118,7 +118,7 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     from types import SimpleNamespace
 
     from prodsense.contracts.tables import read_schema
-    from prodsense.contracts.vocabulary import Metric, Model, Policy, Query, Question
+    from prodsense.contracts.vocabulary import Detector, Metric, MetricTree, Model, Policy, Query, Question
 
     pack = SimpleNamespace(
         name="shop",
@@ -131,16 +131,20 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         },
         queries={"bad_query": Query("bad_query", "Says.", "SELECT * FROM nowhere", path="shop/queries/bad_query.sql")},
         policies={"bad_policy": Policy("bad_policy", "Says.", "SELECT id FROM orders WHERE shade = 1")},
+        trees={"bad_tree": MetricTree("bad_tree", "Says.", "good", "price * volume")},
+        detectors={"bad_detector": Detector("bad_detector", "Says.", "SELECT hue FROM orders")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
-        "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy", "question Q1",
+        "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy",
+        "tree shop.bad_tree", "detector shop.bad_detector", "question Q1",
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
+                        ("tree shop.bad_tree", "price"), ("detector shop.bad_detector", "hue"),
                         ("question Q1", "ghost")]:  # fmt: skip
         assert word in found[about].says
 
