@@ -118,7 +118,11 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     from types import SimpleNamespace
 
     from prodsense.contracts.tables import read_schema
+<<<<<<< HEAD
     from prodsense.contracts.vocabulary import EventSource, Experiment, Metric, Model, Policy, Query, Question
+=======
+    from prodsense.contracts.vocabulary import Detector, Metric, MetricTree, Model, Policy, Query, Question
+>>>>>>> explain
 
     pack = SimpleNamespace(
         name="shop",
@@ -137,6 +141,8 @@ def test_broken_definitions_are_found_one_by_one() -> None:
             )
         },
         policies={"bad_policy": Policy("bad_policy", "Says.", "SELECT id FROM orders WHERE shade = 1")},
+        trees={"bad_tree": MetricTree("bad_tree", "Says.", "good", "price * volume")},
+        detectors={"bad_detector": Detector("bad_detector", "Says.", "SELECT hue FROM orders")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
         event_source=EventSource("orders", "buyer", "day"),
         trees={}, detectors={},
@@ -144,14 +150,24 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
+<<<<<<< HEAD
         "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy", "question Q1",
         "event table of shop", "experiment shop.bad_test",
+=======
+        "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy",
+        "tree shop.bad_tree", "detector shop.bad_detector", "question Q1",
+>>>>>>> explain
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
+<<<<<<< HEAD
                         ("question Q1", "ghost"), ("event table of shop", "buyer"),
                         ("experiment shop.bad_test", "goood")]:  # fmt: skip
+=======
+                        ("tree shop.bad_tree", "price"), ("detector shop.bad_detector", "hue"),
+                        ("question Q1", "ghost")]:  # fmt: skip
+>>>>>>> explain
         assert word in found[about].says
 
 
