@@ -17,15 +17,9 @@ from .conftest import Cli
 
 #: The verbs of the design, in its order.
 VERBS = [
-<<<<<<< HEAD
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
     "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "survival", "cohorts",
     "paths", "experiment", "power", "assign", "causal", "explain", "detect", "findings", "policies", "doctor",
-=======
-    "demo", "init", "simulate", "ingest", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
-    "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "paths",
-    "explain", "detect", "findings", "policies", "doctor",
->>>>>>> explain
 ]
 
 

@@ -118,11 +118,17 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     from types import SimpleNamespace
 
     from prodsense.contracts.tables import read_schema
-<<<<<<< HEAD
-    from prodsense.contracts.vocabulary import EventSource, Experiment, Metric, Model, Policy, Query, Question
-=======
-    from prodsense.contracts.vocabulary import Detector, Metric, MetricTree, Model, Policy, Query, Question
->>>>>>> explain
+    from prodsense.contracts.vocabulary import (
+        Detector,
+        EventSource,
+        Experiment,
+        Metric,
+        MetricTree,
+        Model,
+        Policy,
+        Query,
+        Question,
+    )
 
     pack = SimpleNamespace(
         name="shop",
@@ -145,29 +151,20 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         detectors={"bad_detector": Detector("bad_detector", "Says.", "SELECT hue FROM orders")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
         event_source=EventSource("orders", "buyer", "day"),
-        trees={}, detectors={},
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
-<<<<<<< HEAD
-        "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy", "question Q1",
-        "event table of shop", "experiment shop.bad_test",
-=======
         "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy",
         "tree shop.bad_tree", "detector shop.bad_detector", "question Q1",
->>>>>>> explain
+        "event table of shop", "experiment shop.bad_test",
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
-<<<<<<< HEAD
+                        ("tree shop.bad_tree", "price"), ("detector shop.bad_detector", "hue"),
                         ("question Q1", "ghost"), ("event table of shop", "buyer"),
                         ("experiment shop.bad_test", "goood")]:  # fmt: skip
-=======
-                        ("tree shop.bad_tree", "price"), ("detector shop.bad_detector", "hue"),
-                        ("question Q1", "ghost")]:  # fmt: skip
->>>>>>> explain
         assert word in found[about].says
 
 
