@@ -67,8 +67,8 @@ class Walk:
         place = np.full(count, len(sets), dtype=np.int64)
         for i, events in reversed(list(enumerate(sets))):
             for name in events:
-                if (code := log.code_of(name)) >= 0:
-                    place[code] = i
+                if (known := log.code_of(name)) >= 0:
+                    place[known] = i
         code = kernels.ranked(log.code, log.ties, log.user, log.moment, place * count + np.arange(count))
         return log.user, log.moment, kernels.frozen(code)
 

@@ -13,7 +13,7 @@ from prodsense.behavior.kernels import NEVER
 
 
 @njit(cache=True, nogil=True)
-def session_starts(subject, moment, away, gap, grace):  # type: ignore[no-untyped-def]
+def session_starts(subject, moment, away, gap, grace):
     """See `kernels_sessions.session_starts`; `away` is empty where there is no background."""
     n = len(subject)
     count = 1
@@ -34,7 +34,7 @@ def session_starts(subject, moment, away, gap, grace):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def entry_rows(user, moment, code, enters, since, until, only_first):  # type: ignore[no-untyped-def]
+def entry_rows(user, moment, code, enters, since, until, only_first):
     """Rows that enter: events of the codes in `enters`, from `since` (inside) to `until` (outside)."""
     n = len(user)
     count = 0
@@ -55,7 +55,7 @@ def entry_rows(user, moment, code, enters, since, until, only_first):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def walk_ordered(user, moment, code, entries, mask, within, before, after, required, limit, stops):  # type: ignore[no-untyped-def]
+def walk_ordered(user, moment, code, entries, mask, within, before, after, required, limit, stops):
     """See `kernels_funnel.Walk.ordered`."""
     steps = len(before)
     reached = np.full((len(entries), steps), NEVER, dtype=np.int64)
@@ -111,7 +111,7 @@ def walk_ordered(user, moment, code, entries, mask, within, before, after, requi
 
 
 @njit(cache=True, nogil=True)
-def walk_strict(user, moment, code, entries, mask, within, before, after, required, limit):  # type: ignore[no-untyped-def]
+def walk_strict(user, moment, code, entries, mask, within, before, after, required, limit):
     """See `kernels_funnel.Walk.strict`."""
     steps = len(before)
     reached = np.full((len(entries), steps), NEVER, dtype=np.int64)
@@ -159,7 +159,7 @@ def walk_strict(user, moment, code, entries, mask, within, before, after, requir
 
 
 @njit(cache=True, nogil=True)
-def walk_any(user, moment, code, entries, mask, within, steps):  # type: ignore[no-untyped-def]
+def walk_any(user, moment, code, entries, mask, within, steps):
     """See `kernels_funnel.Walk.firsts`."""
     firsts = np.full((len(entries), steps), NEVER, dtype=np.int64)
     n = len(user)
@@ -179,7 +179,7 @@ def walk_any(user, moment, code, entries, mask, within, steps):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def session_walk(user, moment, label, gap, since, until, end, start, merge):  # type: ignore[no-untyped-def]
+def session_walk(user, moment, label, gap, since, until, end, start, merge):
     """See `kernels_paths.walk`: rows kept, their step, sessions over and sessions that may go on."""
     n = len(user)
     rows = np.empty(n, dtype=np.int64)
@@ -212,7 +212,7 @@ def session_walk(user, moment, label, gap, since, until, end, start, merge):  # 
 
 
 @njit(cache=True, nogil=True)
-def pair_counts(user, moment, label, labels, gap, since, until, end, start, merge):  # type: ignore[no-untyped-def]
+def pair_counts(user, moment, label, labels, gap, since, until, end, start, merge):
     """Of the same walk: counts of (label, next label), the last index standing for start and end."""
     n = len(user)
     pairs = np.zeros((labels + 1, labels + 1), dtype=np.int64)
@@ -243,7 +243,7 @@ def pair_counts(user, moment, label, labels, gap, since, until, end, start, merg
 
 
 @njit(cache=True, nogil=True)
-def pair_spans(user, moment, label, labels, pairs, gap, since, until, end, start, merge):  # type: ignore[no-untyped-def]
+def pair_spans(user, moment, label, labels, pairs, gap, since, until, end, start, merge):
     """Spans between the two events of each pair, pair after pair in the order of (label, next label)."""
     n = len(user)
     place = np.zeros((labels, labels), dtype=np.int64)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.behavior.events import EventTable
 from prodsense.behavior.kernels import first_in, frozen
@@ -36,7 +36,9 @@ MOST_NAMES = 65_535
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1)
 
-Prints = Mapping[str, tuple[int, str]]
+Prints: TypeAlias = Mapping[str, tuple[int, str]]
+#: User, moment and code.
+Run: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +116,10 @@ class EventLog:
             raise NotBuiltError(f"no event log in {place}; make one with EventLog.build(events).save({str(place)!r})")
         facts = json.loads((place / "log.json").read_text())
         part = place / facts["part"]
-        arrays = [np.load(part / f"{name}.npy", mmap_mode="r") for name in ("user", "moment", "code")]
+        user, moment, code = (np.load(part / f"{name}.npy", mmap_mode="r") for name in ("user", "moment", "code"))
         users = pq.read_table(part / "users.parquet")["user"].combine_chunks()
         prints = {day: (int(n), str(total)) for day, (n, total) in facts["prints"].items()}
-        return cls(*arrays, users, tuple(facts["names"]), facts["about"], prints)
+        return cls(user, moment, code, users, tuple(facts["names"]), facts["about"], prints)
 
     # -- keeping up ------------------------------------------------------------------------------------
 
@@ -161,7 +163,8 @@ class EventLog:
                 return self
         condition, params = _on_days(plain, touched, start)
         fresh_users = plain.engine.query(
-            f"WITH events AS ({plain.select(condition=condition)}) SELECT DISTINCT user_id FROM events ORDER BY user_id",
+            f"WITH events AS ({plain.select(condition=condition)})"
+            " SELECT DISTINCT user_id FROM events ORDER BY user_id",
             params,
         )["user_id"].combine_chunks()
         users = _joined(self.users, fresh_users)
@@ -293,7 +296,7 @@ def _code_type(names: tuple[str | None, ...]) -> Any:
 
 def _read(
     events: EventTable, users: pa.Array, names: tuple[str | None, ...], condition: str, params: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Run:
     """User, moment and code of the events, sorted."""
     import numpy as np
     import pyarrow as pa
@@ -377,7 +380,7 @@ def _joined(old: pa.Array, fresh: pa.Array) -> pa.Array:
     return pa.concat_arrays([old, unknown]) if len(unknown) else old
 
 
-def _merged(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def _merged(old: Run, new: Run) -> Run:
     """Two sorted runs as one."""
     import numpy as np
 
@@ -395,10 +398,12 @@ def _merged(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[n
     place = first_in(low, high, after) + np.arange(len(new[0]))
     taken = np.zeros(len(user) + len(place), dtype=bool)
     taken[place] = True
-    merged = []
-    for before, fresh in zip(old, new, strict=True):
+    free = ~taken
+
+    def one(before: np.ndarray, fresh: np.ndarray) -> np.ndarray:
         column = np.empty(len(taken), dtype=before.dtype)
         column[place] = fresh
-        column[~taken] = before
-        merged.append(column)
-    return tuple(merged)
+        column[free] = before
+        return column
+
+    return one(user, new[0]), one(moment, new[1]), one(code, new[2])
