@@ -150,7 +150,7 @@ def test_a_log_that_is_behind_is_refused_or_left_aside(tmp_path: Path) -> None:
 
 def test_a_log_of_another_relation_is_refused() -> None:
     built = EventLog.build(table(ROWS))
-    with pytest.raises(UsageError, match="made with relation 'log_test.events', these events have 'log_test.second'"):
+    with pytest.raises(UsageError, match=r"made with relation .* these events have 'log_test.second'"):
         built.attach(table(ROWS, "log_test.second"))
 
 

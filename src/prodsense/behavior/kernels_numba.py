@@ -55,6 +55,58 @@ def entry_rows(user, moment, code, enters, since, until, only_first):
 
 
 @njit(cache=True, nogil=True)
+def best_entries(user, moment, code, mask, chain, within, since, until, over):
+    """See `kernels_funnel.Walk.best_entries`."""
+    n = len(user)
+    users = 0
+    for i in range(n):
+        if i == 0 or user[i] != user[i - 1]:
+            users += 1
+    rows = np.empty(users, dtype=np.int64)
+    steps = len(chain)
+    begun = np.empty(steps, dtype=np.int64)
+    at = 0
+    i = 0
+    while i < n:
+        begun[:] = -1
+        depth = 0
+        hit = np.int64(0)
+        whole = -1
+        going = -1
+        j = i
+        while j < n and user[j] == user[i]:
+            bits = mask[code[j]]
+            if bits:
+                for k in range(steps - 1, 0, -1):
+                    start = begun[k - 1]
+                    if bits >> chain[k] & 1 and start >= 0 and moment[j] - moment[start] <= within:
+                        if start > begun[k]:
+                            begun[k] = start
+                        if k > depth:
+                            depth = k
+                            hit = moment[j]
+                if bits & 1 and since <= moment[j] < until:
+                    if moment[j] <= over:
+                        begun[0] = j
+                        if whole < 0:
+                            whole = j
+                    elif going < 0:
+                        going = j
+            j += 1
+        if whole >= 0:
+            if depth:
+                while not (mask[code[whole]] & 1 and moment[whole] >= hit - within and since <= moment[whole] < until):
+                    whole += 1
+            rows[at] = whole
+            at += 1
+        elif going >= 0:
+            rows[at] = going
+            at += 1
+        i = j
+    return rows[:at]
+
+
+@njit(cache=True, nogil=True)
 def walk_ordered(user, moment, code, entries, mask, within, before, after, required, limit, stops):
     """See `kernels_funnel.Walk.ordered`."""
     steps = len(before)
