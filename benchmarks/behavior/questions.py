@@ -14,9 +14,12 @@ QUESTIONS = {
     "lifecycle": "new, retained, resurrected, churned, dormant of each day",
     "funnel": "view, cart, checkout, pay within 7 days, each user's best way",
     "sessions": "table of sessions: user, start, end, events",
+    "named": "the same with stable ids and days, in order of start (this project only)",
     "transitions": "how often each event follows each other in sessions",
     "metrics": "ten metrics by day, country and platform",
 }
+#: Questions that only some are asked.
+ONLY = {"named": ("project",)}
 STEPS = ("view", "cart", "checkout", "pay")
 WINDOW_US = 7 * 86_400_000_000
 GAP_US = 30 * 60_000_000

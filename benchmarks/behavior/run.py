@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from clickstream import generate  # noqa: E402
-from questions import QUESTIONS  # noqa: E402
+from questions import ONLY, QUESTIONS  # noqa: E402
 
 PEERS = ("project", "duckdb_sql", "polars_frames", "clickhouse", "spark_sql")
 
@@ -81,11 +81,11 @@ def report(events: int, found: dict[str, dict[str, dict[str, Any]]], titles: dic
     lines = [
         f"| question, {events:,} events | " + " | ".join(titles.values()) + " |", "|---|" + "---:|" * len(titles)
     ]
-    for question in found:
+    for question, sides in found.items():
         cells = []
-        base = median(cpu for cpu, _ in found[question]["project"]["runs"])
+        base = median(cpu for cpu, _ in sides["project"]["runs"])
         for peer in titles:
-            got = found[question].get(peer, {})
+            got = sides.get(peer, {})
             if "runs" not in got:
                 cells.append("failed" if got else "")
                 continue
@@ -109,6 +109,8 @@ def measure(folder: Path, events: int, rounds: int, peers: list[str], questions:
     for question in questions:
         found[question] = {}
         for peer in peers:
+            if peer not in ONLY.get(question, peers):
+                continue
             got = found[question][peer] = ask(peer, question, folder, facts["last"], rounds)
             if "failed" in got:
                 print(f"# {question}: {peer} failed: {got['failed']}", file=sys.stderr, flush=True)
@@ -145,10 +147,11 @@ def main() -> None:
         folder = options.keep or Path(made)
         together = "spark_sql" in peers and small == options.events
         first = [peer for peer in peers if peer != "spark_sql" or together]
-        print("\n" + measure(folder / str(options.events), options.events, options.rounds, first, questions), flush=True)
+        table = measure(folder / str(options.events), options.events, options.rounds, first, questions)
+        print(f"\n{table}", flush=True)
         if "spark_sql" in peers and not together and small:
-            both = measure(folder / str(small), small, options.rounds, ["project", "spark_sql"], questions)
-            print("\n" + both, flush=True)
+            table = measure(folder / str(small), small, options.rounds, ["project", "spark_sql"], questions)
+            print(f"\n{table}", flush=True)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def cpu_seconds(helper: int) -> float:
 
 
 def peak_megabytes(helper: int) -> float:
-    """Of this process and of the helper; the kernel's own count, since a child begins with its parent's in getrusage."""
+    """Of this process and of the helper. Not from getrusage: there a child begins with its parent's peak."""
     peak = 0.0
     for who in ("self", *([str(helper)] if helper else [])):
         for line in Path(f"/proc/{who}/status").read_text().splitlines():

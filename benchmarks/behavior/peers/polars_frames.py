@@ -35,9 +35,8 @@ def open_(folder: Path, question: str, last: date) -> tuple[Callable[[], Any], C
         parts = [cells.select("d", c("n").alias("a"), c("n").alias("b"), c("n").alias("c"))]
         for k, name in ((1, "a"), (7, "b"), (28, "c")):
             left = c("d") + pl.duration(days=pl.min_horizontal("gap", pl.lit(k)))
-            parts.append(cells.select(
-                left.cast(pl.Date).alias("d"), *((-c("n") if name == o else pl.lit(0, pl.Int64)).alias(o) for o in "abc")
-            ))
+            counts = ((-c("n") if name == other else pl.lit(0, pl.Int64)).alias(other) for other in "abc")
+            parts.append(cells.select(left.cast(pl.Date).alias("d"), *counts))
         steps = pl.concat(parts).group_by("d").agg(pl.sum("a", "b", "c")).sort("d")
         return steps.with_columns(c("a", "b", "c").cum_sum()).filter(c("d") <= last)
 

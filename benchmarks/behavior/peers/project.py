@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +46,24 @@ def prepare(folder: Path, measured: Callable[[str, Callable[[], Any]], Any]) -> 
 
 def open_(folder: Path, question: str, last: date) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
     from prodsense.behavior import Activity, funnel, sessions, transitions
+    from prodsense.behavior.kernels_sessions import session_table
     from prodsense.behavior.log import EventLog
     from prodsense.behavior.rollup import Rollup
     from prodsense.engines.duckdb import DuckDBEngine
 
-    if question in ("funnel", "sessions", "transitions"):
+    if question in ("funnel", "sessions", "named", "transitions"):
         engine = DuckDBEngine(folder / "raw.duckdb", read_only=True)
         log = EventLog.open(folder / "log")
         table = log.attach(events(engine))
-        far = last + timedelta(days=9)  # every window and session is over
+        far = datetime.combine(last, datetime.min.time()) + timedelta(days=9)  # every window and session is over
         if question == "funnel":
             return (lambda: funnel(table, STEPS, within="7d", entries="best", as_of=far)), (
                 lambda found: [tuple(row["count"] for row in found.rows)]
             )
         if question == "sessions":
-            return (lambda: sessions(table, background=None, as_of=far)), _told
+            return (lambda: session_table(log, 1800.0, 300.0, None, far)), _told
+        if question == "named":
+            return (lambda: sessions(table, background=None, as_of=far)), lambda found: _told(found.arrow)
         return (lambda: transitions(table, as_of=far)), lambda found: [
             (row["source"], row["target"], row["count"]) for row in found.rows
             if row["source"] != "(start)" and row["target"] != "(end)"
@@ -89,10 +92,10 @@ def _told(found: Any) -> Any:
     import pyarrow as pa
 
     def us(name: str) -> Any:
-        return found.arrow[name].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+        return found[name].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
 
-    user, began, ended = found.arrow["user_id"].to_numpy(), us("session_start"), us("session_end")
-    size = found.arrow["events"].to_numpy()
+    user, began, ended = found["user_id"].to_numpy(), us("session_start"), us("session_end")
+    size = found["events"].to_numpy()
     mixed = (user % 10007) * (began % 1000003) + size * (ended % 10007)
     return [(len(user), int(size.sum()), int((ended - began).sum()), int(np.sum(mixed)))]
 

@@ -12,13 +12,16 @@ from prodsense.behavior.events import EventTable
 from prodsense.behavior.funnel import funnel
 from prodsense.behavior.funnel_steps import Step, optional, step
 from prodsense.behavior.lifecycle import lifecycle
+from prodsense.behavior.log import EventLog
 from prodsense.behavior.paths import paths, step_matrix, transitions
 from prodsense.behavior.result import Answer
 from prodsense.behavior.retention import retention
+from prodsense.behavior.rollup import Rollup
 from prodsense.behavior.sessions import sessions
 from prodsense.behavior.survival import survival, survival_of
 
 __all__ = [
-    "Activity", "Answer", "Cohort", "EventTable", "Step", "active_users", "cohort", "funnel", "lifecycle", "optional",
-    "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
+    "Activity", "Answer", "Cohort", "EventLog", "EventTable", "Rollup", "Step", "active_users", "cohort", "funnel",
+    "lifecycle", "optional", "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of",
+    "transitions",
 ]  # fmt: skip

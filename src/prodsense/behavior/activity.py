@@ -248,21 +248,19 @@ class Activity:
         windows = retentions.windows_of(kind, days, brackets)
         over = days_over(self.as_of, self.tz)
         source = self._quoted("cohorts")
+        given: dict[str, Any] = {
+            "grain": grain, "by": (self.by,) if self.by else (), "kind": "bracketed" if brackets else kind,
+            "as_of": self.as_of, "tz": self.tz, "dialect": self.engine.dialect,
+        }
         if kind == "exact" and brackets is None and grain in ("day", "all"):
-            found = triangle(
-                self.engine.query(f"SELECT slice, first_day, day, users FROM {source}"), days, over, grain, self.by
-            )
-            return retentions.answer_of(
-                *found, grain=grain, by=(self.by,) if self.by else (), kind=kind, as_of=self.as_of,
-                tz=self.tz, notes=[f"from {source.replace(chr(34), '')}"], dialect=self.engine.dialect,
-            )
+            cohorts = self.engine.query(f"SELECT slice, first_day, day, users FROM {source}")
+            found = triangle(cohorts, days, over, grain, self.by)
+            if found is not None:
+                return retentions.answer_of(*found, notes=[f"from {source.replace(chr(34), '')}"], **given)
         if kind == "unbounded" or brackets is not None:
             source = self._quoted("user_days")
         cells = retentions.Cells(self._sizes(over), self._returned(windows, kind, brackets is not None, over))
-        return retentions.triangle(
-            cells, windows, grain=grain, by=(self.by,) if self.by else (), kind="bracketed" if brackets else kind,
-            as_of=self.as_of, tz=self.tz, notes=[f"from {source.replace(chr(34), '')}"], dialect=self.engine.dialect,
-        )
+        return retentions.triangle(cells, windows, notes=[f"from {source.replace(chr(34), '')}"], **given)
 
     def _key(self, name: str) -> tuple[str, ...]:
         return (name,) if self.by else ()

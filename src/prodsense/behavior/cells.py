@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _EPOCH = date(1970, 1, 1)
 #: No active day before.
 _NEVER = -(2**31)
+#: Numbers of a triangle that are laid out at once.
+_MOST = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +116,12 @@ def flows(gaps: Gaps, grain: str, last: date) -> dict[str, Any]:
 
 def triangle(
     cohorts: pa.Table, days: int, over: date, grain: str, by: str
-) -> tuple[pa.Table, tuple[date, ...], dict[str, int], int]:
+) -> tuple[pa.Table, tuple[date, ...], dict[str, int], int] | None:
     """Day-N retention, N from 0 to `days`, from rows of ``slice, first_day, day, users``.
 
     `over` is the newest day that is wholly past; `grain` is ``day`` or ``all``. Returns the rows of `retention`, the
-    cohorts of which a window is open, the entries left out by N, and the entries in all.
+    cohorts of which a window is open, the entries left out by N, and the entries in all; None where so many slices
+    and days have no place in arrays.
     """
     import numpy as np
     import pyarrow as pa
@@ -127,6 +130,8 @@ def triangle(
     entry, day, users = _days(cohorts["first_day"]), _days(cohorts["day"]), _whole(cohorts["users"])
     first = int(entry.min()) if len(entry) else 0
     span, many, wide = (int(entry.max()) - first + 1 if len(entry) else 0), len(slices), days + 1
+    if span * many * wide > _MOST:
+        return None
     # By day of entry and slice: entries, and those who came back on each day N whose window is over.
     sizes = _sums((entry - first)[entry == day], place[entry == day], users[entry == day], span, many)
     n = day - entry

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: From so many events on a log made for one question costs less than the question in SQL.
 WORTHWHILE = 100_000
 #: Events that a log made for one question may have; more want a log that is kept.
-AT_ONCE = 150_000_000
+AT_ONCE = 60_000_000
 #: Names of events that fit a code.
 MOST_NAMES = 65_535
 _DAY = 86_400_000_000

@@ -22,6 +22,8 @@ from prodsense.errors import NotBuiltError, UsageError
 from prodsense.metrics import periods
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from prodsense.engines.base import Engine
 
 
@@ -42,7 +44,7 @@ class Rollup:
     @classmethod
     def build(
         cls, events: EventTable, relation: str = "activity.slices", *, counts: Sequence[str] = (),
-        sums: Sequence[str] = (), tz: str = "UTC", engine: Engine | None = None,
+        sums: Sequence[str] = (), tz: str = "UTC",
     ) -> Rollup:
         """Build it of all `events` by their dimensions.
 
@@ -58,9 +60,7 @@ class Rollup:
         taken = {"day", "user_id", "events", "users"} & {name.lower() for name in events.dimensions}
         if taken:
             raise UsageError(f"a roll-up has a column {min(taken)} of its own: rename that dimension in a view")
-        made = cls(
-            engine or events.engine, relation, events.dimensions, tuple(counts), added, tz, events.as_of(None, tz)
-        )
+        made = cls(events.engine, relation, events.dimensions, tuple(counts), added, tz, events.as_of(None, tz))
         with made.engine.transaction():
             made.engine.replace(relation, made._select(events, ""), made._params(), partition="day")
             made._keep_settings()
@@ -133,7 +133,7 @@ class Rollup:
             f"SELECT {keys}, {', '.join(items)} FROM {quoted(self.relation)}{where}"
             f" GROUP BY {keys} ORDER BY {keys}"
         )
-        found = self.engine.query(sql, params)
+        found = _whole(self.engine.query(sql, params))
         over = days_over(self.as_of, self.tz)
         last = periods.local_day(self.as_of, self.tz)
         units = {name: "count" for name in found.column_names if name.startswith(("events", "users"))}
@@ -171,3 +171,13 @@ class Rollup:
                 "sums": json.dumps(self.sums), "tz": self.tz, "as_of": self.as_of,
             },
         )
+
+
+def _whole(rows: pa.Table) -> pa.Table:
+    """Sums of whole numbers as such: an engine gives them as decimals."""
+    import pyarrow as pa
+
+    for i, column in enumerate(rows.schema):
+        if pa.types.is_decimal(column.type) and column.type.scale == 0:
+            rows = rows.set_column(i, column.name, rows.column(i).cast(pa.int64()))
+    return rows
