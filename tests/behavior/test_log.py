@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prodsense.behavior import EventTable, funnel, log, sessions
+from prodsense.behavior import EventTable, funnel, kernels, log, sessions
 from prodsense.behavior.log import EventLog
 from prodsense.engines.duckdb import DuckDBEngine
 from prodsense.errors import NotBuiltError, UnsupportedError, UsageError
@@ -89,9 +89,16 @@ EVENTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None)
+@pytest.fixture(params=["numpy", pytest.param("numba", marks=pytest.mark.slow)])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(kernels, "COMPILED_FROM", 0 if request.param == "numba" else 10**12)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=EVENTS, late=EVENTS, gone=st.sets(st.integers(0, 19)))
-def test_an_update_equals_a_rebuild(before: list[Any], late: list[Any], gone: set[int]) -> None:
+def test_an_update_equals_a_rebuild(form: None, before: list[Any], late: list[Any], gone: set[int]) -> None:
     first = [("a", 0, "p"), *before]
     built = EventLog.build(table(first))
     assert read(built) == expected(first)

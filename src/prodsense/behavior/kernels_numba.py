@@ -34,6 +34,38 @@ def session_starts(subject, moment, away, gap, grace):
 
 
 @njit(cache=True, nogil=True)
+def merged(user, moment, code, gone, new_user, new_moment, new_code, to_user, to_moment, to_code):
+    """Two sorted runs as one, without the old rows that are gone; the last three arrays are filled."""
+    n, m = len(user), len(new_user)
+    i = 0
+    j = 0
+    at = 0
+    while i < n or j < m:
+        if i < n and gone[i]:
+            i += 1
+            continue
+        old = j == m
+        if i < n and j < m:
+            if user[i] != new_user[j]:
+                old = user[i] < new_user[j]
+            elif moment[i] != new_moment[j]:
+                old = moment[i] < new_moment[j]
+            else:
+                old = code[i] <= new_code[j]
+        if old:
+            to_user[at] = user[i]
+            to_moment[at] = moment[i]
+            to_code[at] = code[i]
+            i += 1
+        else:
+            to_user[at] = new_user[j]
+            to_moment[at] = new_moment[j]
+            to_code[at] = new_code[j]
+            j += 1
+        at += 1
+
+
+@njit(cache=True, nogil=True)
 def entry_rows(user, moment, code, enters, since, until, only_first):
     """Rows that enter: events of the codes in `enters`, from `since` (inside) to `until` (outside)."""
     n = len(user)

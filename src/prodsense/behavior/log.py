@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.behavior.events import EventTable
-from prodsense.behavior.kernels import first_in, frozen
+from prodsense.behavior.kernels import compiled, first_in, frozen
 from prodsense.errors import NotBuiltError, UnsupportedError, UsageError
 from prodsense.metrics import periods
 
@@ -176,10 +176,11 @@ class EventLog:
         gone = np.isin(self.moment // _DAY, away) if len(away) else np.zeros(len(self), dtype=bool)
         if start is not None:
             gone |= self.moment >= _micros(datetime.combine(start, datetime.min.time()))
-        recode = np.array([names.index(name) for name in self.names], dtype=_code_type(names))
-        kept = ~gone
-        old = (self.user[kept], self.moment[kept], recode[self.code[kept]])
-        merged = _merged(old, (user, moment, code))
+        stored = self.code
+        if names != self.names:
+            # Names keep their order, so that the rows keep theirs.
+            stored = frozen(np.array([names.index(name) for name in self.names], dtype=_code_type(names))[self.code])
+        merged = _merged((self.user, self.moment, stored), gone, (user, moment, code))
         prints = {
             day: value for day, value in self.prints.items()
             if date.fromisoformat(day) not in touched and not (start is not None and day >= start.isoformat())
@@ -380,13 +381,18 @@ def _joined(old: pa.Array, fresh: pa.Array) -> pa.Array:
     return pa.concat_arrays([old, unknown]) if len(unknown) else old
 
 
-def _merged(old: Run, new: Run) -> Run:
-    """Two sorted runs as one."""
+def _merged(old: Run, gone: np.ndarray, new: Run) -> Run:
+    """Two sorted runs as one, without the old rows that are gone."""
     import numpy as np
 
-    if not len(new[0]):
-        return old
-    user, moment, code = old
+    fast = compiled(len(gone))
+    if fast is not None:
+        size = len(gone) - int(gone.sum()) + len(new[0])
+        made = np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size, old[2].dtype)
+        fast.merged(*old, gone, *new, *made)
+        return made
+    kept = ~gone
+    user, moment, code = (column[kept] for column in old)
     low = np.searchsorted(user, new[0], "left")
     high = np.searchsorted(user, new[0], "right")
 
