@@ -73,12 +73,14 @@ define make_venv
 	@test -x $(1)/bin/python || { echo "Making the environment $(1)"; "$(PYTHON)" -m venv $(1); }
 endef
 
-# $(1) environment, $(2) lock. The package itself goes in editable; its build backend is in the lock.
+# $(1) environment, $(2) lock. The package itself goes in editable; its build backend is in the lock. All is compiled
+# once, on all cores: where bytecode is not kept (PYTHONDONTWRITEBYTECODE), each start would compile it again.
 define install
 	$(call make_venv,$(1))
 	@echo "Installing $(2) into $(1)"
 	@$(1)/bin/python -m pip install $(PIP_FLAGS) -r $(2)
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(1)/bin/python -m compileall -q -j 0 -x '/tests?/' $(1)/lib src >/dev/null || true
 	@touch $(3)
 endef
 

@@ -65,6 +65,14 @@ def cli_page() -> str:
 
 
 def command_section(command: Any, name: str) -> Iterator[str]:
+    """A command; of a group, its own lines and then a section for each command in it."""
+    inside = getattr(command, "commands", {})
+    if inside:
+        yield from ("```text", f"prodsense {name} COMMAND [OPTIONS]", "```", "", clean(command.help).strip())
+        yield from examples_of(command)
+        for word, one in inside.items():
+            yield from ("", f"### prodsense {name} {word}", "", *command_section(one, f"{name} {word}"))
+        return
     usage = ["prodsense", name, *(p.metavar or p.name.upper() for p in command.params if is_argument(p)), "[OPTIONS]"]
     yield from ("```text", " ".join(usage), "```", "")
     yield textwrap.dedent(clean(command.help)).strip()
@@ -72,6 +80,10 @@ def command_section(command: Any, name: str) -> Iterator[str]:
     if rows:
         yield ""
         yield from rows
+    yield from examples_of(command)
+
+
+def examples_of(command: Any) -> Iterator[str]:
     examples = [line.strip() for line in clean(command.epilog).splitlines() if line.strip().startswith("prodsense")]
     if examples:
         yield from ("", "```sh", *examples, "```")
@@ -253,9 +265,7 @@ def experiment_section(pack: Any) -> Iterator[str]:
         yield f"* unit: {e.unit}; arms: {', '.join(e.arms)}; design: {e.design}"
         yield f"* primary: {codes(e.primary)}"
         if e.guardrails:
-            yield "* guardrails and their margins: " + ", ".join(
-                f"`{n}` {m if isinstance(m, str) else format(m, 'g')}" for n, m in e.guardrails.items()
-            )
+            yield "* guardrails and their margins: " + ", ".join(f"`{n}` {m}" for n, m in e.guardrails.items())
         if e.secondary:
             yield f"* shown beside: {codes(e.secondary)}"
         if e.plan:

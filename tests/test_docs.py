@@ -142,11 +142,15 @@ def test_every_command_and_option_is_documented() -> None:
         section = page.partition(f"\n## prodsense {verb}\n")[2].partition("\n## ")[0]
         assert section, f"{verb} has no section in docs/cli.md"
         found = root.get_command(context, verb)  # type: ignore[attr-defined]
-        for param in found.params:
-            for option in param.opts if param.param_type_name == "option" else ():
-                if option not in ("-h", "--help"):
-                    assert option in section, f"{verb} {option}"
-        assert "prodsense " + verb in section.partition("```sh")[2], f"{verb} --help shows no example"
+        inside = getattr(found, "commands", {})
+        parts = {f"{verb} {word}": one for word, one in inside.items()} or {verb: found}
+        for words, one in parts.items():
+            own = section.partition(f"\n### prodsense {words}\n")[2].partition("\n### ")[0] if inside else section
+            for param in one.params:
+                for option in param.opts if param.param_type_name == "option" else ():
+                    if option not in ("-h", "--help"):
+                        assert option in own, f"{words} {option}"
+            assert "prodsense " + words in own.partition("```sh")[2], f"{words} --help shows no example"
 
 
 def test_every_macro_is_documented() -> None:

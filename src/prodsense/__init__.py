@@ -17,19 +17,26 @@ from prodsense.warehouse import Warehouse, catalog, open
 
 __version__ = "0.1.0"
 
-#: Methods on any table, and the module that each is imported from when it is named.
+#: Methods on any table, and the module (and the name there, where it is another) that each comes from when it is named.
 _METHODS = {
     **dict.fromkeys(
-        ("Activity", "EventTable", "active_users", "cohort", "funnel", "lifecycle", "optional", "paths", "retention",
-         "sessions", "step", "step_matrix", "survival", "survival_of", "transitions"),
-        "prodsense.behavior",
+        ("Activity", "EventTable", "KeptSessions", "active_users", "cohort", "cohorts", "feature_time", "funnel",
+         "lifecycle", "optional", "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of",
+         "transitions"),
+        "behavior",
     ),
     **dict.fromkeys(
-        ("Assignment", "ExposureLog", "Split", "Switchback", "assign", "assign_clusters"),
-        "prodsense.inference.assignment",
+        ("Assignment", "ExposureLog", "Split", "Switchback", "assign", "assign_clusters"), "inference.assignment"
     ),
-    "experiment": "prodsense.inference.experiments",
-    "power": "prodsense.inference.power",
+    **dict.fromkeys(
+        ("Sample", "cluster_ols", "did", "event_study", "interrupted_series", "propensity", "staggered_did",
+         "synthetic_control"),
+        "inference.causal",
+    ),
+    "detect": "inference.detect_series:detect_data",
+    "experiment": "inference.experiments",
+    "explain": "inference.explain_table:explain_table",
+    "power": "inference.power",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604
@@ -41,4 +48,5 @@ def __getattr__(name: str) -> Any:
     """Methods load when one is named."""
     if name not in _METHODS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_METHODS[name]), name)
+    module, _, function = _METHODS[name].partition(":")
+    return getattr(import_module(f"prodsense.{module}"), function or name)

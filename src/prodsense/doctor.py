@@ -149,10 +149,12 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
 
 
 def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Checks of dimensions, metrics, queries, experiments and policies by name; each raises what is wrong."""
+    """Checks of all that a pack declares by name; each raises what is wrong."""
     from functools import partial
 
     from prodsense.contracts.vocabulary import Query
+    from prodsense.engines.base import comma, quoted
+    from prodsense.inference.checks import check_detector, check_tree
     from prodsense.inference.declared import check as check_experiment
     from prodsense.metrics import Scope, check_dimension, check_metric, check_query
 
@@ -170,6 +172,16 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
             path = f"{pack.name}/policies/{policy.name}.sql"
             text = Query(policy.name, policy.says, policy.sql, policy.params, policy.as_of, path)
             yield f"policy {pack.name}.{policy.name}", partial(check_query, text, scope)
+    if log := pack.event_source:
+        columns = dict.fromkeys(c for c in (log.user, log.time, log.event, log.device, *log.dimensions) if c)
+        where = f" WHERE {log.where}" if log.where else ""
+        select = f"SELECT {comma(columns)} FROM {quoted(log.table)}{where}"
+        text = Query("events", "", select, path=f"{pack.name}/events.py")
+        yield f"event table of {pack.name}", partial(check_query, text, scope)
+    for tree in pack.trees.values():
+        yield f"tree {pack.name}.{tree.name}", partial(check_tree, tree, scope)
+    for detector in pack.detectors.values():
+        yield f"detector {pack.name}.{detector.name}", partial(check_detector, detector, scope)
 
 
 # -- warehouse -------------------------------------------------------------------------------------

@@ -12,11 +12,14 @@ from prodsense.errors import NotBuiltError, ProdsenseError, UsageError, did_you_
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from prodsense.behavior.events import EventTable
     from prodsense.build import BuildReport, RestateReport
     from prodsense.build.lineage import Lineage
     from prodsense.contracts.tables import Table
-    from prodsense.contracts.vocabulary import Metric, Model
+    from prodsense.contracts.vocabulary import Detector, Metric, Model
     from prodsense.engines.base import Engine
+    from prodsense.inference.detect import Findings
+    from prodsense.inference.explain_report import Explanation
     from prodsense.ingest import LoadReport
     from prodsense.metrics.checks import PolicyResult
     from prodsense.metrics.result import Result, Rows
@@ -375,6 +378,54 @@ class Warehouse:
             results.append(check_policy(self, policy, given, self.scope(owner.name)))
         return results
 
+    # -- detect and explain ------------------------------------------------------------------------
+
+    def detect(
+        self,
+        *names: str | Detector,
+        pack: str | None = None,
+        as_of: Moment = None,
+        queue: bool = False,
+        simulate: bool = False,
+        since: Moment = None,
+        until: Moment = None,
+        **params: Any,
+    ) -> Findings:
+        """Findings of detectors (by name, or given as such with `pack`), or of all that are declared, worst first.
+
+        `queue` also records them in the action queue (see `findings`). `simulate` runs each at the end of every day
+        from `since` to `until` (outside) and says how often it would have been raised.
+        """
+        from prodsense.inference.detect import ask
+
+        return ask(
+            self, names, pack, as_of=as_of, queue=queue, replay=simulate, since=since, until=until, params=params
+        )
+
+    def explain(
+        self, metric: str, before: Any, after: Any, *, dims: Names = (), where: str | None = None,
+        tree: str | None = None, events: Any = None, layers: int | None = None, as_of: Moment = None, tz: str = "UTC",
+    ) -> Explanation:
+        """Why a metric moved between two times (days, months, ``2024-01-01..2024-01-07``): see `inference.explain`.
+
+        `events` are rows with ``at`` and ``what``: a relation of the warehouse, a file, a frame or dicts.
+        """
+        from prodsense.inference.explain import explain, read_events
+
+        return explain(
+            self, metric, before, after, dims=_names(dims), where=where, tree=tree, layers=layers, as_of=as_of, tz=tz,
+            events=read_events(self, events),
+        )
+
+    def findings(
+        self, state: str | None = None, *, ack: Names = (), close: Names = (), reopen: Names = (),
+        note: str | None = None,
+    ) -> Rows:
+        """The action queue, or the items just acknowledged, closed or reopened, given by id."""
+        from prodsense.inference.detect_queue import queue
+
+        return queue(self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), note=note)
+
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
         """Rows of any table, view or model, as they are stored."""
         from prodsense.metrics.queries import show
@@ -404,6 +455,27 @@ class Warehouse:
             raise NotBuiltError(f"{pack.name}.{found.name} {what} --pack {pack.name}")
         known = set(existing) | {r.split(".")[-1] for r in existing}
         raise UsageError(f"no table, view or model named {name}.{did_you_mean(name, known)}")
+
+    def events(
+        self,
+        table: str | None = None,
+        user: str | None = None,
+        time: str | None = None,
+        event: str | None = None,
+        dimensions: Names = (),
+        *,
+        device: str | None = None,
+        where: str = "",
+    ) -> EventTable:
+        """Events in a table, view or model, for the methods: ``ps.funnel(wh.events, ...)``, ``wh.events("orders")``.
+
+        With `table`, `user` and `time` they are as given. What is left out is as a pack declares it for its event
+        table, which `table` names by itself or by the pack; without `table` it is that of the only pack here that
+        declares one, and a `where` is added to the declared one. Raises UsageError where that leaves a doubt.
+        """
+        from prodsense.packs.declared import events_in
+
+        return events_in(self, table, user, time, event, _names(dimensions), device, where)
 
     def lineage(self, name: str) -> Lineage:
         """Where the columns of a model, or the value of a metric, come from."""

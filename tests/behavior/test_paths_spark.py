@@ -1,4 +1,4 @@
-"""Funnels, paths and survival give on Spark what they give on DuckDB."""
+"""Funnels, who drops, comparisons, cohorts, paths and survival give on Spark what they give on DuckDB."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from prodsense.behavior.cohorts import cohorts, read_cohort
 from prodsense.behavior.events import EventTable
 from prodsense.behavior.funnel import funnel
 from prodsense.behavior.funnel_steps import optional, step
+from prodsense.behavior.lifecycle import lifecycle
 from prodsense.behavior.paths import paths, transitions
+from prodsense.behavior.retention import retention
 from prodsense.behavior.survival import survival
 
 CLICKS = """u,t,e,c
@@ -32,7 +35,18 @@ CLICKS = """u,t,e,c
 def asked(events: EventTable) -> dict[str, Any]:
     steps = ["view", step("cart", within="2h", without="back"), optional("coupon"), "pay"]
     options: dict[str, Any] = {"within": "1d", "as_of": "2024-05-10"}
+    payers, french = read_cohort(events, "payers: event=pay"), read_cohort(events, "fr: where=c = 'fr'")
     return {
+        "drops": funnel(events, ["view", "coupon"], **options).drops("c", at_least=1),
+        "cohorts": cohorts(events, [payers, french]),
+        "users": (payers | french).users(),
+        "in a cohort": retention(
+            events, by=payers, days=1, grain="all", since="2024-05-01", until="2024-05-02", compare="previous",
+            as_of="2024-05-10",
+        ),
+        "weeks": retention(events, weeks=1, by="c", as_of="2024-06-10"),
+        "months": retention(events, months=1, kind="unbounded", as_of="2024-07-10"),
+        "lifecycle": lifecycle(events, compare="previous"),
         "ordered": funnel(events, steps, by="c", **options),
         "strict": funnel(events, ["view", "cart", "?coupon", "pay"], order="strict", entries="best", **options),
         "any": funnel(events, ["view", "cart", "pay"], order="any", entries="every", **options),

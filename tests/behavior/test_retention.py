@@ -102,6 +102,35 @@ def test_entry_and_return_events_cohorts_and_dimensions() -> None:
         assert retention(events, since="2024-03-02", days=0, as_of="2024-03-04").extras["entered"] == 1
 
 
+def test_weeks_and_months_are_calendar_periods() -> None:
+    # 1 March 2024 is a Friday: a enters in the week of 26 February and is back twice in the one of 4 March; b enters
+    # on Monday the 4th and is back on the last day of March and on 1 April; c enters on the 31st.
+    days = {"a": [(3, 1), (3, 4), (3, 10)], "b": [(3, 4), (3, 31), (4, 1)], "c": [(3, 31)]}
+    log = [(user, datetime(2024, *day, 12), "open", "de") for user, of in days.items() for day in of]
+    with table(log) as events:
+        weeks = retention(events, weeks=4, as_of="2024-04-07")
+        assert [(r["cohort"], r["week"], r["size"], r["retained"]) for r in weeks.rows if r["retained"]] == [
+            (date(2024, 2, 26), 0, 1, 1), (date(2024, 2, 26), 1, 1, 1), (date(2024, 3, 4), 0, 1, 1),
+            (date(2024, 3, 4), 3, 1, 1), (date(2024, 3, 4), 4, 1, 1), (date(2024, 3, 25), 0, 1, 1),
+        ]  # fmt: skip
+        # The week of 1 April is over with its Sunday, not before.
+        assert [r["week"] for r in weeks.rows if r["cohort"] == date(2024, 3, 25)] == [0, 1]
+        early = retention(events, weeks=4, as_of="2024-04-06")
+        assert [r["week"] for r in early.rows if r["cohort"] == date(2024, 3, 25)] == [0]
+        assert early.extras["censored"]["1"] == 1
+        months = retention(events, months=1, as_of="2024-04-30")
+        assert [(r["cohort"], r["month"], r["size"], r["retained"]) for r in months.rows] == [
+            (date(2024, 3, 1), 0, 3, 3), (date(2024, 3, 1), 1, 3, 1),
+        ]  # fmt: skip
+        assert [r["month"] for r in retention(events, months=1, as_of="2024-04-29").rows] == [0]
+        later = retention(events, weeks=2, kind="unbounded", grain="all", as_of="2024-04-07").rows
+        assert [(r["week"], r["size"], r["retained"]) for r in later] == [(0, 3, 3), (1, 3, 2), (2, 2, 1)]
+        assert "week 1" in str(weeks) and "weeks since entry" in weeks.chart().to_json()
+        for wrong in ({"days": 3, "weeks": 2}, {"weeks": 1, "kind": "rolling"}, {"months": 1, "brackets": "1-3"}):
+            with pytest.raises(UsageError):
+                retention(events, **wrong)
+
+
 def test_entry_on_an_attribute() -> None:
     rows = [
         ("a", at(2, 5), "open", "de", date(2024, 3, 1)), ("a", at(3), "open", "de", date(2024, 3, 1)),
@@ -240,7 +269,7 @@ ENGINE = DuckDBEngine()
 @pytest.mark.parametrize(
     "options",
     [{}, {"kind": "unbounded", "by": "country"}, {"kind": "rolling", "cohort": "any"}, {"brackets": "1-3,2-4"},
-     {"cohort": "signup", "tz": BERLIN}],
+     {"cohort": "signup", "tz": BERLIN}, {"weeks": 2}, {"months": 1, "kind": "unbounded", "compare": "year"}],
     ids=str,
 )  # fmt: skip
 def test_it_is_said_in_every_dialect(dialect: str, options: dict[str, Any]) -> None:

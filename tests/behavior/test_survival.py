@@ -137,3 +137,18 @@ def test_wrong_durations_are_refused() -> None:
     with pytest.raises(UsageError, match="there is no column x; there are: t, e"):
         survival_of([{"t": 1, "e": 1}], "t", "x")
     assert "1 row without t or e left out" in survival_of([{"t": 1, "e": 1}, {"t": None, "e": 1}], "t", "e").notes
+
+
+def test_groups_of_several_columns_nulls_last() -> None:
+    rows = []
+    for n, (plan, region) in enumerate([("a", "x"), (None, "x"), ("a", None), ("b", "x"), ("a", "x"), (None, None)]):
+        user = {"u": n, "plan": plan, "region": region}
+        rows.append({**user, "e": "in", "t": datetime(2024, 1, 1)})
+        rows.append({**user, "e": "end", "t": datetime(2024, 1, 2 + n)})
+    with EventTable.read(rows, "u", "t", "e") as events:
+        found = survival(events, "end", by=["plan", "region"])
+    assert [(g["plan"], g["region"], g["subjects"], g["median"]) for g in found.extras["groups"]] == [
+        ("a", "x", 2, 1.0), ("a", None, 1, 3.0), ("b", "x", 1, 4.0), (None, "x", 1, 2.0), (None, None, 1, 6.0),
+    ]  # fmt: skip
+    known = survival_of([{"d": 1, "o": 1, "g": g} for g in ("b", None, "a", "b")], "d", "o", "g")
+    assert [(g["g"], g["subjects"]) for g in known.extras["groups"]] == [("a", 1), ("b", 2), (None, 1)]

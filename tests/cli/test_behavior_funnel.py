@@ -77,6 +77,29 @@ def test_a_table_of_the_warehouse(cli: Cli, tmp_path: Path) -> None:
     assert "'coupon'" in sql and "shop" in sql
 
 
+def test_who_drops(cli: Cli, tmp_path: Path) -> None:
+    # 40 users view; of 20 on web all pay, of 20 on app none, and those see an error before the others have paid.
+    lines = ["user_id,ts,event,platform"]
+    for user in range(40):
+        where = "web" if user < 20 else "app"
+        lines.append(f"{user},2024-05-01 10:00:00,view,{where}")
+        lines.append(f"{user},2024-05-01 10:{'05' if user < 20 else '01'}:00,{'pay' if user < 20 else 'error'},{where}")
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    asked = ("funnel", "log.csv", *COLUMNS, "--step", "view", "--step", "pay", "--within", "1h", "--as-of", "2024-05-02")
+    run = cli(*asked, "--drops", "platform", "--drops-events", "--format", "json", "--chart", "drops.json")
+    assert run.code == 0, run.err
+    found = json.loads(run.out)
+    assert {(r["kind"], r["property"], r["value"], r["dropped"], r["converted"]) for r in found["rows"]} == {
+        ("attribute", "platform", "app", 20, 0), ("attribute", "platform", "web", 0, 20),
+        ("event", "event", "error", 20, 0),
+    }  # fmt: skip
+    assert found["steps"] == [{"step": 2, "name": "pay", "dropped": 20, "converted": 20}]
+    assert (tmp_path / "drops.json").exists()
+    assert "error" not in cli(*asked, "--drops", "platform", "--format", "csv").out
+    run = cli(*asked, "--drops", "platform", "--by", "platform")
+    assert run.code == 2 and "--by has no meaning beside --drops" in run.err
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

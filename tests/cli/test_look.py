@@ -118,7 +118,7 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     from types import SimpleNamespace
 
     from prodsense.contracts.tables import read_schema
-    from prodsense.contracts.vocabulary import Experiment, Metric, Model, Policy, Query, Question
+    from prodsense.contracts.vocabulary import EventSource, Experiment, Metric, Model, Policy, Query, Question
 
     pack = SimpleNamespace(
         name="shop",
@@ -138,17 +138,20 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         },
         policies={"bad_policy": Policy("bad_policy", "Says.", "SELECT id FROM orders WHERE shade = 1")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
+        event_source=EventSource("orders", "buyer", "day"),
+        trees={}, detectors={},
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
         "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy", "question Q1",
-        "experiment shop.bad_test",
+        "event table of shop", "experiment shop.bad_test",
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
-                        ("question Q1", "ghost"), ("experiment shop.bad_test", "goood")]:  # fmt: skip
+                        ("question Q1", "ghost"), ("event table of shop", "buyer"),
+                        ("experiment shop.bad_test", "goood")]:  # fmt: skip
         assert word in found[about].says
 
 

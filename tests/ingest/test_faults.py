@@ -41,16 +41,18 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
     warehouse = tmp_path / "wh.duckdb"
     acknowledged: set[int] = set()
     start = 0
-    for _ in range(20):
+    for round_ in range(20):
         process = subprocess.Popen(
             [sys.executable, "-c", LOADER, str(warehouse), str(Path(__file__).parent), str(start)],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
+        # Every other round lets one load come to its end first, however slow the machine is.
+        before = process.stdout.readline() if round_ % 2 else ""
         time.sleep(dice.uniform(0.05, 1.5))
         process.kill()
-        lines = process.stdout.read().split("\n")
+        lines = (before + process.stdout.read()).split("\n")
         process.wait()
         acknowledged |= {int(line) for line in lines[:-1]}
         engine = open_engine(warehouse)
@@ -72,7 +74,7 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
             assert acknowledged <= batches, "an acknowledged load is gone"
             start = max(batches) + 1
         engine.close()
-    assert acknowledged, "no load came to its end: the kills were too early to say anything"
+    assert len(acknowledged) >= 10
 
 
 def test_a_failing_load_rolls_back_and_the_next_one_works(engine: Any, tables: Any, put: Any, monkeypatch: Any) -> None:

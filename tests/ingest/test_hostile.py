@@ -129,6 +129,14 @@ def test_the_smallest_files(content: bytes) -> None:
     check("fact_orders.ndjson", content)
 
 
+@pytest.mark.parametrize("content", [
+    b'order_id,day,person_id\n,,a"b\n,,a"b', b'order_id,day,note\n1,2024-01-01, "a\n,b"\n2,x,"""\n"\n',
+])  # fmt: skip
+def test_quotes_inside_fields(content: bytes) -> None:
+    """A quote opens a field only where the field begins; rows of the tolerant reader are those of the engine."""
+    check("fact_orders.csv", content)
+
+
 @pytest.mark.slow
 @settings(**AT_LENGTH)
 @given(csv_file())

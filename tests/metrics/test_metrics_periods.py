@@ -270,6 +270,28 @@ def test_matures_counts_only_rows_whose_window_has_passed(small: Any) -> None:
     assert any("7 days" in note for note in whole.notes)
 
 
+def test_what_is_watched_beside_the_source_moves_as_of(ask: Ask, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    ordered, opened = max(row[4] for row in rows["orders"]), max(row[2] for row in rows["tickets"])
+    assert ordered != opened
+    assert ask("matured_done_rate").as_of == ordered
+    result = ask("watched_done_rate", grain="day")
+    assert result.as_of == max(ordered, opened)
+    # The first day shown is that of the first order, whenever the first ticket was opened.
+    assert result.rows[0]["period"] == min(row[5] for row in rows["orders"])
+    assert ask("watched_done_rate", as_of="2024-03-01").as_of == ask("matured_done_rate", as_of="2024-03-01").as_of
+
+
+def test_a_watched_column_that_is_ahead_lets_rows_ripen(small: Any, scratch: DuckDBEngine) -> None:
+    """Orders end on the 3rd: alone they never ripen; tickets are known up to the 12th."""
+    found = [order(1, datetime(2024, 1, 2)), order(2, datetime(2024, 1, 3), status="cancelled")]
+    assert small(found, "matured_done_rate").rows == [{"matured_done_rate": None}]
+    scratch.raw("DELETE FROM shop.tickets")
+    scratch.raw("INSERT INTO shop.tickets VALUES (1, 1, TIMESTAMP '2024-01-12 09:00:00', 'late')")
+    assert small(found, "watched_done_rate").rows == [{"watched_done_rate": 0.5}]
+    scratch.raw("DELETE FROM shop.tickets")
+    assert small(found, "watched_done_rate").rows == [{"watched_done_rate": None}]
+
+
 def test_grain_finer_than_the_metric_is_refused(ask: Ask) -> None:
     with pytest.raises(UsageError, match="weekly_buyers is defined per week"):
         ask("weekly_buyers", grain="day")

@@ -85,6 +85,25 @@ def test_compare_reads_before_since(ask: Ask, rows: dict[str, list[Row]]) -> Non
     assert first["active_7_previous"] == naive(rows["orders"], date(2024, 2, 18), 7)
 
 
+def test_a_metric_of_months_is_trailing_where_the_grain_is_finer(ask: Ask, rows: dict[str, list[Row]]) -> None:
+    for row in ask("monthly_buyers", grain="day").rows:
+        assert row["monthly_buyers"] == naive(rows["orders"], row["period"], 28)
+    month = {}
+    for order in rows["orders"]:
+        month.setdefault(order[5].replace(day=1), set()).add(order[1])
+    wanted = {start: len(found - {None}) for start, found in month.items()}
+    assert {row["period"]: row["monthly_buyers"] for row in ask("monthly_buyers").rows} == wanted
+    (quarter,) = ask("monthly_buyers", grain="quarter", since="2024-01-01", until="2024-04-01").rows
+    first = [wanted[date(2024, n, 1)] for n in (1, 2, 3)]
+    assert quarter["monthly_buyers"] == pytest.approx(sum(first) / 3)
+
+
+def test_both_forms_of_one_metric_in_one_request(ask: Ask, rows: dict[str, list[Row]]) -> None:
+    for row in ask("daily_buyers", "monthly_buyers", grain="day").rows:
+        wanted = (naive(rows["orders"], row["period"], 1), naive(rows["orders"], row["period"], 28))
+        assert (row["daily_buyers"], row["monthly_buyers"]) == wanted
+
+
 visits = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 20)), min_size=1, max_size=25)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -150,11 +151,38 @@ def test_a_fixed_buffer_goes_on_after_a_restart() -> None:
         whole.add(one)
         if position == 4:
             whole = FixedBuffer.from_json(whole.to_json(), {9})
-    assert (whole.engagements, whole.view_seconds, len(whole.items)) == (1, 2.5, 3)
+    assert (whole.totals, len(whole)) == ({"engagements": 1, "view_seconds": 2.5}, 3)
     whole.flush()
-    assert (whole.engagements, whole.view_seconds, whole.items) == (2, 6.5, [])
-    with pytest.raises(UsageError, match="1 or more"):
-        FixedBuffer(0)
+    assert (whole.totals, len(whole)) == ({"engagements": 2, "view_seconds": 6.5}, 0)
+    assert whole.state.counts == {"read": 7, "ignored": 0, "duplicate": 0, "test": 2}
+
+
+def test_a_fixed_buffer_counts_what_it_leaves_out() -> None:
+    whole = FixedBuffer(1, {9}, remember=2)
+    for one in [
+        item(1, "like", event_id=1), item(1, "like", event_id=1),  # sent twice
+        item(9, "view", 5, event_id=2), item(1, "like", event_id=3),
+        item(1, "like", event_id=1),  # two others since: no longer known
+        item(1, "view", "3"), item(None, "like"), None,
+        item(1, "view", None), item(1, "like", "no length is looked at"), item(2, "view", Decimal("1.5")),
+    ]:  # fmt: skip
+        whole.add(one)
+    whole.flush()
+    assert whole.totals == {"engagements": 4, "view_seconds": 1.5}
+    assert whole.state.counts == {"read": 11, "ignored": 3, "duplicate": 1, "test": 1}
+
+
+def test_test_users_are_known_as_text_too() -> None:
+    whole = FixedBuffer(1, ["9"])
+    whole.add(item(9, "like"))
+    whole.flush()
+    assert whole.totals == {"engagements": 0, "view_seconds": 0}
+
+
+@pytest.mark.parametrize(("size", "remember"), [(0, 1), (-1, 1), (1, -1)])
+def test_senseless_sizes_are_refused(size: int, remember: int) -> None:
+    with pytest.raises(UsageError, match="or more"):
+        FixedBuffer(size, remember=remember)
 
 
 # --- sessions over event time

@@ -24,7 +24,7 @@ import pyarrow as pa
 from prodsense.behavior import daily
 from prodsense.behavior import lifecycle as lifecycles
 from prodsense.behavior import retention as retentions
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer, days_over
 from prodsense.engines.base import quoted
 from prodsense.errors import NotBuiltError, UsageError
@@ -437,10 +437,11 @@ def active_users_of(
 
 
 def active_users(
-    events: EventTable, *, windows: Sequence[int] = (1, 7, 28), event: str | Sequence[str] = (), by: str = "",
+    events: Events, *, windows: Sequence[int] = (1, 7, 28), event: str | Sequence[str] = (), by: str = "",
     as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """Distinct users active in trailing windows, straight from events (see `Activity.active_users`)."""
+    events = events_of(events)
     moment = events.as_of(as_of, tz)
     table = daily.one_dimension(events, by)
     condition, params = daily.qualify(table, (event,) if isinstance(event, str) else tuple(event))

@@ -15,12 +15,12 @@ Every other row counts; removing duplicates of one event is the work of ingest, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import UsageError
@@ -30,7 +30,11 @@ from prodsense.metrics.reading import condition_sql, find_column, is_file, read_
 __all__ = ["EventTable", "is_file", "read_file"]
 
 if TYPE_CHECKING:
+    from prodsense.behavior.log import EventLog
     from prodsense.engines.base import Engine
+
+#: Ways to answer a sequence question (`EventTable.form`).
+FORMS = ("auto", "sql", "kernel")
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,14 @@ class EventTable:
     where: str = ""
     #: Column of the relation → its Arrow type.
     schema: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: What whoever chose the rows wants readers to know; comes first in `notes`.
+    remarks: tuple[str, ...] = ()
     #: Keeps the engine and registered data of `read` alive as long as the table is used.
     _owned: ExitStack | None = field(default=None, repr=False, compare=False)
+    #: The sorted log of the same events (`EventLog.attach`), if there is one.
+    log: EventLog | None = field(default=None, repr=False, compare=False)
+    #: How sequence questions are answered: ``sql``, from a log (``kernel``), or whichever costs less.
+    form: str = field(default="auto", repr=False, compare=False)
 
     @classmethod
     def of(
@@ -116,7 +126,7 @@ class EventTable:
             device=self._column(schema, self.device, "device") if self.device else None,
             dimensions=tuple(self._column(schema, name, "dimension") for name in self.dimensions),
         )  # fmt: skip
-        table._check_time()
+        table._check_time(table.time)
         table._condition()  # refuses a bad condition now, not in the middle of a method
         return table
 
@@ -124,21 +134,21 @@ class EventTable:
         """The column called `name` as the relation spells it."""
         return find_column(schema, name, role, self.label)
 
-    def _check_time(self) -> None:
+    def _check_time(self, name: str) -> None:
         import pyarrow as pa
 
-        kind = self.schema[self.time]
+        kind = self.schema[name]
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            self._check_text_time()
+            self._check_text_time(name)
         elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise UsageError(
-                f"{self.label}: {self.time} holds {kind}, not times;"
+                f"{self.label}: {name} holds {kind}, not times;"
                 " name a TIMESTAMP or DATE column as time, or cast it first"
             )
 
-    def _check_text_time(self) -> None:
+    def _check_text_time(self, name: str) -> None:
         """Text is taken for times when all of it reads as times without an offset, which a cast would drop."""
-        time = comma([self.time])
+        time = comma([name])
         odd = self.engine.query(
             f"SELECT {time} AS value FROM {quoted(self.relation)} WHERE {time} IS NOT NULL"
             f" AND (TRY_CAST({time} AS TIMESTAMP) IS NULL OR {time} LIKE '%Z' OR {time} LIKE '%:%+%'"
@@ -146,9 +156,15 @@ class EventTable:
         )["value"].to_pylist()
         if odd:
             raise UsageError(
-                f"{self.label}: {self.time} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
+                f"{self.label}: {name} is text and {odd[0]!r} is no time in UTC such as 2024-01-31 12:00:00;"
                 " cast it to TIMESTAMP first"
             )
+
+    def time_column(self, name: str) -> str:
+        """A column of the relation by name, like `column`; UsageError also when it holds no times."""
+        found = self.column(name)
+        self._check_time(found)
+        return found
 
     def column(self, name: str) -> str:
         """A column of the relation by name, as it is spelled there; UsageError when there is none."""
@@ -165,6 +181,19 @@ class EventTable:
 
         return replace(self, dimensions=tuple(self.column(name) for name in names))
 
+    def answered_by(self, form: str) -> EventTable:
+        """The same events, their sequence questions answered by ``sql``, ``kernel`` or ``auto``."""
+        from dataclasses import replace
+
+        if form not in FORMS:
+            raise UsageError(f"no form of answering named {form!r}; choose one of {', '.join(FORMS)}")
+        return replace(self, form=form)
+
+    @property
+    def owned(self) -> bool:
+        """Whether the events are data in memory, which nobody changes."""
+        return self._owned is not None
+
     @property
     def dimension_columns(self) -> dict[str, str]:
         """Dimension → its name in `select`."""
@@ -173,11 +202,11 @@ class EventTable:
     # -- SQL -----------------------------------------------------------------------------------------
 
     def _condition(self) -> str:
-        return condition_sql(self.where)
+        return condition_sql(self.where, self.schema, self.label)
 
-    def moment(self) -> str:
-        """SQL of a row's time as a TIMESTAMP in UTC, over the relation's columns."""
-        return f"CAST({comma([self.time])} AS TIMESTAMP)"
+    def moment(self, column: str = "") -> str:
+        """SQL of a row's time (or another column of times) as a TIMESTAMP in UTC, over the relation's columns."""
+        return f"CAST({comma([column or self.time])} AS TIMESTAMP)"
 
     def select(self, extra: Mapping[str, str] | None = None, *, condition: str = "") -> str:
         """A SELECT (source dialect) of the events under the fixed names of this module.
@@ -198,10 +227,7 @@ class EventTable:
 
     def day(self, tz: str = "UTC", moment: str = "event_time") -> str:
         """SQL of the calendar day of `moment` in zone `tz`; UsageError for an unknown zone."""
-        if tz == "UTC":
-            return f"date_of({moment})"
-        periods.zone(tz)
-        return f"date_of(local_time({moment}, '{tz}'))"
+        return day_of(moment, tz)
 
     # -- facts ---------------------------------------------------------------------------------------
 
@@ -227,6 +253,12 @@ class EventTable:
         return self.span[1]
 
     @cached_property
+    def count(self) -> int:
+        """Events with a user and a time."""
+        found = self.engine.query(f"WITH events AS ({self.select()}) SELECT COUNT(*) AS n FROM events")
+        return int(found["n"][0].as_py())
+
+    @cached_property
     def left_out(self) -> int:
         """Rows without a user or a time, which no method counts."""
         text = self._condition()
@@ -240,6 +272,23 @@ class EventTable:
     def notes(self) -> tuple[str, ...]:
         """What a reader of any answer should know of these events."""
         if not self.left_out:
-            return ()
+            return self.remarks
         rows = "row" if self.left_out == 1 else "rows"
-        return (f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+        return (*self.remarks, f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+
+
+def day_of(moment: str, tz: str = "UTC") -> str:
+    """SQL of the calendar day of `moment` (SQL of a time in UTC) in zone `tz`; UsageError for an unknown zone."""
+    if tz == "UTC":
+        return f"date_of({moment})"
+    periods.zone(tz)
+    return f"date_of(local_time({moment}, '{tz}'))"
+
+
+#: What a method takes: events, or what gives them when called, such as `Warehouse.events`.
+Events: TypeAlias = EventTable | Callable[[], EventTable]
+
+
+def events_of(given: Events) -> EventTable:
+    """The events that are meant: a table as it is, or that of a warehouse's pack."""
+    return given if isinstance(given, EventTable) else given()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prodsense.behavior import funnel_sql
+from prodsense.behavior import funnel_sql, kernels, kernels_funnel
 from prodsense.behavior.durations import seconds, spoken
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.funnel_steps import Step, read_steps
+from prodsense.behavior.log import EventLog, log_for
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
+
+if TYPE_CHECKING:
+    from prodsense.behavior.drops import Asked
 
 ORDERS = ("ordered", "strict", "any")
 ENTRIES = ("first", "best", "every")
@@ -23,8 +28,27 @@ COMPARED = ("count", "of_first", "of_step")
 _EVER = datetime(1, 1, 1)
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class Funnel(Answer):
+    """The answer of `funnel`; it can also tell who drops, as long as its events are there."""
+
+    asked: Asked | None = field(default=None)
+
+    def drops(
+        self, columns: str | Sequence[str] = (), *, events: bool = True, at_least: int = 20, confidence: float = 0.95
+    ) -> Answer:
+        """Attributes (`columns`) and other events that those who drop have more, or less, than those who go on.
+
+        See `prodsense.behavior.drops.drops`.
+        """
+        from prodsense.behavior.drops import drops
+
+        assert self.asked is not None
+        return drops(self.asked, columns, events=events, at_least=at_least, confidence=confidence)
+
+
 def funnel(
-    events: EventTable,
+    events: Events,
     steps: Sequence[str | Step],
     *,
     within: str | timedelta | None = None,
@@ -39,7 +63,7 @@ def funnel(
     as_of: object = None,
     quantiles: Sequence[float] = (0.5, 0.9),
     tz: str = "UTC",
-) -> Answer:
+) -> Funnel:
     """How many entries reach each of `steps`; one row for each slice and step.
 
     * A step is the name of an event (``"?coupon"`` is optional), or `step(...)` or `optional(...)`, which also take
@@ -52,7 +76,7 @@ def funnel(
     * `by`: columns; `attribution` takes their value at ``entry``, or the ``first`` or ``last`` known value of the
       user up to entry. None looks at what came after, so those who finish have no other chance of a value.
     * `exclude`: events that end an entry wherever they happen on the way.
-    * `compare="previous"`: the window of the same length before `since`.
+    * `compare`: ``previous`` is the window of the same length before `since`, ``year`` the same one a year before.
 
     Entries whose window is not over at `as_of` (the newest event unless given) are left out and counted: they
     could still convert. Columns: one for each of `by`, ``step``, ``name``, ``optional``, ``count``, ``of_first``
@@ -61,11 +85,12 @@ def funnel(
     of the slice. With `compare` also ``_previous`` and ``_delta`` of the first three numbers.
     Raises UsageError for steps or options that contradict each other and when there are no events.
     """
+    events = events_of(events)
     _choose(order, ORDERS, "order")
     _choose(entries, ENTRIES, "entries")
     _choose(attribution, ATTRIBUTIONS, "attribution")
     if compare is not None:
-        _choose(compare, ("previous",), "comparison")
+        _choose(compare, ("previous", "year"), "comparison")
     if not events.event:
         raise UsageError("a funnel tells events apart: name the event column (--event)")
     read = read_steps(steps, order=order, exclude=(exclude,) if isinstance(exclude, str) else exclude)
@@ -79,28 +104,33 @@ def funnel(
     end = _moment(until, tz, "until") if until is not None else moment + periods.TICK
     if start >= end:
         raise UsageError(f"nobody can enter between {start} and {end}: since should be before until")
-    request = _Request(table, shape, moment)
+    log, behind = log_for(events) if not table.dimensions and kernels_funnel.applies(shape) else (None, "")
+    request = _Request(table, shape, moment, log)
     rows = request.run(start, end)
     extras: dict[str, Any] = {
         "order": order, "entries": entries, "attribution": attribution, "within": spoken(shape.within),
         "since": since if since is None else start, "until": end, "censored": sum(r["censored"] for r in rows.values()),
+        "form": kernels.form_of(log),
     }
     before: dict[tuple[Any, ...], dict[str, Any]] | None = None
     if compare:
         if since is None:
             raise UsageError("a comparison needs the window to compare: give since (and until)")
-        before = request.run(start - (end - start), start)
-        extras["previous_since"], extras["previous_until"] = start - (end - start), start
+        first, last = (_year_before(start), _year_before(end)) if compare == "year" else (start - (end - start), start)
+        before = request.run(first, last)
+        extras |= {"compare": compare, "previous_since": first, "previous_until": last}
         extras["previous_censored"] = sum(r["censored"] for r in before.values())
     found = _rows(shape, list(table.dimensions), rows, before)
-    notes = [*events.notes(), *_notes(shape, extras, found, events)]
+    notes = [*events.notes(), *_notes(shape, extras, found, events), *filter(None, [behind])]
     units = {"of_first": "share", "of_step": "share", "count": "count", "dropped": "count", "censored": "count"}
     units |= {f"{name}_{suffix}": units[name] for name in COMPARED for suffix in ("previous", "delta")}
     units |= {f"{kind}_{_name(q)}": "seconds" for kind in ("step", "total") for q in quantiles}
-    return Answer(
+    from prodsense.behavior.drops import Asked
+
+    return Funnel(
         arrow=Rows.from_rows(found).arrow, extras=extras, units=units, notes=tuple(notes),
         dialect=events.engine.dialect, statements=tuple(request.statements), title="Funnel",
-        method="funnel", as_of=moment, tz=tz, picture=picture,
+        method="funnel", as_of=moment, tz=tz, picture=picture, asked=Asked(events.by(), shape, start, end, moment, tz),
     )
 
 
@@ -120,6 +150,14 @@ def _window(within: str | timedelta | None, steps: Sequence[Step]) -> float:
     return float(sum(known)) + max((s.within or 0.0 for s in steps if s.optional), default=0.0)
 
 
+def _year_before(moment: datetime) -> datetime:
+    """The same moment a year before; of 29 February that of the 28th."""
+    try:
+        return moment.replace(year=moment.year - 1)
+    except ValueError:
+        return moment.replace(year=moment.year - 1, day=28)
+
+
 def _moment(value: object, tz: str, what: str) -> datetime:
     """A moment in UTC; a day means its start in `tz`."""
     try:
@@ -131,8 +169,10 @@ def _moment(value: object, tz: str, what: str) -> datetime:
 class _Request:
     """One funnel on one table, asked for one or several windows of entry."""
 
-    def __init__(self, table: EventTable, shape: funnel_sql.Shape, as_of: datetime) -> None:
-        self.table, self.shape, self.as_of = table, shape, as_of
+    def __init__(
+        self, table: EventTable, shape: funnel_sql.Shape, as_of: datetime, log: EventLog | None = None
+    ) -> None:
+        self.table, self.shape, self.as_of, self.log = table, shape, as_of, log
         self.sql = funnel_sql.statement(table, shape)
         self.statements: list[tuple[str, Mapping[str, Any]]] = []
 
@@ -140,6 +180,8 @@ class _Request:
         """Values of the dimensions → the statement's row; every slice that somebody entered."""
         params = {**funnel_sql.parameters(self.shape), "since": since, "until": until, "as_of": self.as_of}
         self.statements.append((self.sql, params))
+        if self.log is not None:
+            return {(): kernels_funnel.count(self.log, self.shape, since, until, self.as_of)}
         found = self.table.engine.query(self.sql, params).to_pylist()
         names = list(self.table.dimension_columns.values())
         rows = {tuple(row[name] for name in names): row for row in found}
@@ -205,7 +247,7 @@ def _notes(
 ) -> list[str]:
     notes = []
     one, many = ("entry", "entries") if shape.entries == "every" else ("user", "users")
-    for name, of in (("censored", ""), ("previous_censored", " of the window before")):
+    for name, of in (("censored", ""), ("previous_censored", " of the earlier window")):
         if count := extras.get(name):
             notes.append(
                 f"{count} {one if count == 1 else many}{of} left out: {extras['within']} since entry not over at as_of"
@@ -224,9 +266,15 @@ def picture(answer: Answer, **options: Any) -> Any:
     rows = chart_data(answer)
     options = {"title": answer.title, "notes": answer.notes, **options}
     if rows and "slice" in rows[0]:
-        return bar(rows, "label", "of_first", series="slice", unit="share", sort="given", top=len(rows), **options)
+        sides = " · ".join(answer.arrow.column_names[: answer.arrow.column_names.index("step")])
+        if sides in ("label", "of_first"):
+            sides = "slice"
+        named = [{"label": row["label"], "of_first": row["of_first"], sides: row["slice"]} for row in rows]
+        return bar(named, "label", "of_first", series=sides, unit="share", sort="given", top=len(rows), **options)
     if rows and "of_first_previous" in rows[0]:
         then: dict[str, Any] = {"previous": "of_first_previous", "sort": "given", "top": len(rows)}
+        if answer.extras.get("compare") == "year":
+            then["previous_label"] = "a year before"
         return bar(rows, "label", "of_first", unit="share", **then, **options)
     return draw(rows, "name", "count", optional="optional", **options)
 

@@ -73,12 +73,17 @@ def statement(table: EventTable, shape: Shape) -> str:
     reached step i, ``censored`` entries whose window was not over, and for each step i > 0 and quantile j the
     seconds ``s<i>_<j>`` since the required step before and ``t<i>_<j>`` since entry.
     """
+    body = ",\n".join(f"{name} AS ({select})" for name, select in ctes(table, shape))
+    return f"WITH {body}\n{_Writer(table, shape).report()}"
+
+
+def ctes(table: EventTable, shape: Shape) -> list[tuple[str, str]]:
+    """Name and SELECT of each relation up to ``outcome``: user_id, entered, complete, the dimensions and, for each
+    step i > 0, ``a<i>``: when it was reached."""
     writer = _Writer(table, shape)
-    ctes = [*writer.marked(), *writer.entries()]
-    ctes += writer.any_order() if shape.order == "any" else writer.steps()
-    ctes += writer.outcome()
-    body = ",\n".join(f"{name} AS ({select})" for name, select in ctes)
-    return f"WITH {body}\n{writer.report()}"
+    found = [*writer.marked(), *writer.entries()]
+    found += writer.any_order() if shape.order == "any" else writer.steps()
+    return found + writer.outcome()
 
 
 class _Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,20 +21,23 @@ from prodsense.behavior.daily import (
     qualify,
     user_days_sql,
 )
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, events_of
 from prodsense.behavior.result import Answer, days_over
 from prodsense.errors import UsageError
+from prodsense.metrics import periods
 
 GRAINS = ("day", "week", "month", "quarter", "year")
+COMPARED = ("previous", "year")
 STATES = ("new", "retained", "resurrected", "churned", "dormant")
 
 
 def lifecycle(
-    events: EventTable,
+    events: Events,
     *,
     grain: str = "day",
     event: str | Sequence[str] = (),
     by: str = "",
+    compare: str | None = None,
     as_of: object = None,
     tz: str = "UTC",
 ) -> Answer:
@@ -44,8 +48,13 @@ def lifecycle(
     ``churned`` users were active in the period before and are not in this one; ``dormant`` ones were active
     at any time before and are not now (the churned among them). Calendar periods are of zone `tz`; the period that is
     not over at `as_of` is in `incomplete`. With `by`, each value stands alone, as if only its events existed.
+    `compare` sets each period beside the one before (``previous``) or that of a year before (``year``): also
+    ``<number>_previous`` and ``<number>_delta``, null where there is no such period.
     """
+    events = events_of(events)
     check_grain(grain)
+    if compare not in (None, *COMPARED):
+        raise UsageError(f"no comparison named {compare!r}; choose one of {', '.join(COMPARED)}")
     moment = events.as_of(as_of, tz)
     table = one_dimension(events, by)
     condition, params = qualify(table, (event,) if isinstance(event, str) else tuple(event))
@@ -53,9 +62,33 @@ def lifecycle(
     kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
     sql = gaps_sql(user_days_sql(active_days_sql(table, tz, kept)))
     gaps = gaps_of(events.engine.query(sql, params).to_pylist())
-    return from_gaps(
+    answer = from_gaps(
         gaps, grain, by, moment, tz, notes=events.notes(), statements=((sql, params),), dialect=events.engine.dialect
     )
+    return _compared(answer, compare) if compare else answer
+
+
+def _compared(answer: Answer, compare: str) -> Answer:
+    """The answer with the numbers of an earlier period beside its own."""
+    grain, by = answer.extras["grain"], answer.extras["by"]
+
+    def key(row: Mapping[str, Any], period: object) -> tuple[Any, ...]:
+        return (period, *(row[name] for name in by))
+
+    known = {key(row, row["period"]): row for row in answer.rows}
+    then = []
+    for row in answer.rows:
+        start = row["period"]
+        earlier = periods.year_before(start, grain) if compare == "year" else periods.shift(start, grain, -1)
+        then.append(known.get(key(row, earlier), {}))
+    arrow, units = answer.arrow, dict(answer.units)
+    for name in ("active", *STATES):
+        before = [row.get(name) for row in then]
+        change = [None if b is None else row[name] - b for row, b in zip(answer.rows, before, strict=True)]
+        for suffix, values in (("previous", before), ("delta", change)):
+            arrow = arrow.append_column(f"{name}_{suffix}", pa.array(values, pa.int64()))
+            units[f"{name}_{suffix}"] = "count"
+    return replace(answer, arrow=arrow, units=units, extras={**answer.extras, "compare": compare})
 
 
 def check_grain(grain: str) -> None:

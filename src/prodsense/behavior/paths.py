@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from prodsense.behavior import kernels, kernels_paths
 from prodsense.behavior.durations import seconds, spoken
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
+from prodsense.behavior.kernels_paths import SessionWalk
+from prodsense.behavior.log import log_for
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
@@ -18,7 +21,7 @@ START, END, OTHER, NONE = "(start)", "(end)", "(other)", "(none)"
 
 
 def paths(
-    events: EventTable, *, steps: int = 5, top: int = 7, gap: str | timedelta = "30m", start: str | None = None,
+    events: Events, *, steps: int = 5, top: int = 7, gap: str | timedelta = "30m", start: str | None = None,
     merge: bool = False, since: object = None, until: object = None, as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """The first `steps` events of sessions as links from each step to the next; drawn as a Sankey diagram.
@@ -39,7 +42,8 @@ def paths(
     request = _Request(events, gap, start, merge, since, until, as_of, tz)
     found = request.run(
         "SELECT step, event_name, next_name, COUNT(*) AS sessions FROM walked"
-        f" WHERE step <= {steps} GROUP BY step, event_name, next_name"
+        f" WHERE step <= {steps} GROUP BY step, event_name, next_name",
+        lambda walk: walk.steps(steps),
     )
     sizes: dict[int, Counter[str]] = {}
     for row in found:
@@ -65,7 +69,7 @@ def paths(
 
 
 def step_matrix(
-    events: EventTable, *, steps: int = 10, top: int = 15, gap: str | timedelta = "30m", start: str | None = None,
+    events: Events, *, steps: int = 10, top: int = 15, gap: str | timedelta = "30m", start: str | None = None,
     merge: bool = False, since: object = None, until: object = None, as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """Which share of sessions stands at which event after so many steps; drawn as a heatmap.
@@ -78,7 +82,8 @@ def step_matrix(
         raise UsageError("a step matrix needs at least 1 step and 1 event")
     request = _Request(events, gap, start, merge, since, until, as_of, tz)
     found = request.run(
-        f"SELECT step, event_name, COUNT(*) AS sessions FROM walked WHERE step <= {steps} GROUP BY step, event_name"
+        f"SELECT step, event_name, COUNT(*) AS sessions FROM walked WHERE step <= {steps} GROUP BY step, event_name",
+        lambda walk: walk.steps(steps),
     )
     sizes: Counter[str] = Counter()
     for row in found:
@@ -100,7 +105,7 @@ def step_matrix(
 
 
 def transitions(
-    events: EventTable, *, gap: str | timedelta = "30m", merge: bool = False, since: object = None,
+    events: Events, *, gap: str | timedelta = "30m", merge: bool = False, since: object = None,
     until: object = None, as_of: object = None, tz: str = "UTC",
 ) -> Answer:
     """How often each event is followed by each other inside sessions, and how soon; drawn as a heatmap.
@@ -112,9 +117,13 @@ def transitions(
     request = _Request(events, gap, None, merge, since, until, as_of, tz)
     found = request.run(
         "SELECT event_name AS source, next_name AS target, COUNT(*) AS times,"
-        " quantile(seconds_between(event_time, next_time), 0.5) AS p50 FROM walked GROUP BY event_name, next_name"
+        " quantile(seconds_between(event_time, next_time), 0.5) AS p50 FROM walked GROUP BY event_name, next_name",
+        lambda walk: walk.pairs(),
     )
-    begun = request.run("SELECT event_name AS target, COUNT(*) AS times FROM walked WHERE step = 1 GROUP BY event_name")
+    begun = request.run(
+        "SELECT event_name AS target, COUNT(*) AS times FROM walked WHERE step = 1 GROUP BY event_name",
+        lambda walk: walk.begun(),
+    )
     lines = [{"source": START, "target": _shown(r["target"]), "count": r["times"], "p50": None} for r in begun]
     lines += [
         {
@@ -149,9 +158,10 @@ class _Request:
     """Sessions of one request, asked for several aggregates."""
 
     def __init__(
-        self, events: EventTable, gap: str | timedelta, start: str | None, merge: bool, since: object,
+        self, given: Events, gap: str | timedelta, start: str | None, merge: bool, since: object,
         until: object, as_of: object, tz: str,
     ) -> None:
+        events = events_of(given)
         if not events.event:
             raise UsageError("paths tell events apart: name the event column (--event)")
         self.events, self.start, self.tz = events.by(), start, tz
@@ -166,27 +176,42 @@ class _Request:
             self.params["start"] = start
         self.ctes = walked(self.events, self.gap, anchored=start is not None, merge=merge)
         self.statements: list[tuple[str, Mapping[str, Any]]] = []
+        log, self.behind = log_for(events)
+        self.walk = None
+        if log is not None and kernels_paths.applies(log):
+            self.walk = SessionWalk(log, self.gap, begin, end, self.as_of, NONE, start, merge)
 
-    def run(self, select: str) -> list[dict[str, Any]]:
+    def run(self, select: str, kernel: Callable[[SessionWalk], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The rows of `select` over ``walked``, or those of `kernel`, which says the same over the log."""
         sql = f"{self.ctes}\n{select}"
         self.statements.append((sql, self.params))
+        if self.walk is not None:
+            return kernel(self.walk)
         return self.events.engine.query(sql, self.params).to_pylist()
 
-    def answer(
-        self, method: str, title: str, rows: list[dict[str, Any]], *, picture: Callable[..., Any], **extras: Any
-    ) -> Answer:
-        counted = self.events.engine.query(
+    def _sessions(self) -> tuple[int, int]:
+        """Sessions that are over at as_of, and those that may go on."""
+        if self.walk is not None:
+            return self.walk.sessions
+        found = self.events.engine.query(
             f"{self.ctes}\nSELECT COALESCE(SUM(complete), 0) AS whole, COALESCE(SUM(1 - complete), 0) AS going"
             " FROM sessions",
             self.params,
         ).to_pylist()[0]
-        going, notes = int(counted["going"]), list(self.events.notes())
+        return int(found["whole"]), int(found["going"])
+
+    def answer(
+        self, method: str, title: str, rows: list[dict[str, Any]], *, picture: Callable[..., Any], **extras: Any
+    ) -> Answer:
+        whole, going = self._sessions()
+        notes = [*self.events.notes(), *filter(None, [self.behind])]
         if going:
             what = "session" if going == 1 else "sessions"
             notes.append(f"{going} {what} left out: {spoken(self.gap)} without an event not over at as_of")
-        if not rows and counted["whole"] and self.start:
+        if not rows and whole and self.start:
             notes.append(f"no session has {self.start!r}: is it a value of {self.events.event}?")
-        facts = {"gap": spoken(self.gap), "sessions": int(counted["whole"]), "censored": going, "start": self.start}
+        facts = {"gap": spoken(self.gap), "sessions": whole, "censored": going, "start": self.start,
+                 "form": kernels.form_of(self.walk and self.walk.log)}
         return Answer(
             arrow=Rows.from_rows(rows).arrow, extras={**facts, **extras}, notes=tuple(notes), title=title,
             units={"count": "count", "share": "share", "p50": "seconds"}, dialect=self.events.engine.dialect,

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from prodsense.behavior.cohorts import Cohort
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer, day_label, days_over, spread
 from prodsense.errors import UsageError, did_you_mean
 from prodsense.metrics import periods
@@ -27,6 +27,9 @@ from prodsense.metrics.result import Rows
 
 KINDS = ("exact", "unbounded", "rolling")
 GRAINS = ("day", "week", "month", "quarter", "year", "all")
+COMPARED = ("previous", "year")
+
+Statements = tuple[tuple[str, Mapping[str, Any]], ...]
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,21 @@ class Cells:
 
 
 def retention(
-    events: EventTable,
+    events: Events,
     *,
     start_event: str | None = None,
     return_event: str | None = None,
     cohort: str = "first",
     kind: str = "exact",
-    days: int = 30,
+    days: int | None = None,
+    weeks: int | None = None,
+    months: int | None = None,
     brackets: str | Sequence[tuple[int, int]] | None = None,
     by: str | Cohort | Sequence[str | Cohort] = (),
-    grain: str = "day",
+    grain: str | None = None,
     since: object = None,
     until: object = None,
+    compare: str | None = None,
     as_of: object = None,
     tz: str = "UTC",
 ) -> Answer:
@@ -83,15 +89,25 @@ def retention(
       of a DATE or TIMESTAMP column enters at that moment (its earliest value of the user).
     * `kind`: ``exact`` active on day N; ``unbounded`` on day N or later, as seen by `as_of`; ``rolling`` in the
       24 hours that begin N × 24 hours after entry. With `brackets` (``"1-3,4-7"``) active on any day in them.
+    * `days`: so many days after entry (30 unless given). `weeks` or `months` instead: active in the N-th calendar week
+      or month after that of entry, over when it is.
     * `by`: columns (the value at entry) or cohorts (in it or not in it).
-    * `grain` groups entry days; ``all`` pools them, which with `by` gives cohorts of an attribute.
+    * `grain` groups entry days (by the unit counted in, unless given); ``all`` pools them, which with `by` gives
+      cohorts of an attribute.
     * `since` (inside) and `until` (outside) bound the day of entry; `as_of` defaults to the newest event.
+    * `compare`: ``previous`` sets each cohort beside the one a period before, ``year`` beside that of a year before;
+      with grain ``all`` it is the window of entry of the same length before `since`, or a year before.
 
-    Columns: ``cohort`` (first day of the group, null for all), one for each of `by`, ``day`` (N or bracket),
-    ``size`` (entries whose window is over), ``retained``, ``rate`` (share), ``censored`` (entries left out).
+    Columns: ``cohort`` (first day of the group, null for all), one for each of `by`, ``day`` (N or bracket; ``week``
+    or ``month`` where these are counted), ``size`` (entries whose window is over), ``retained``, ``rate`` (share),
+    ``censored`` (entries left out); with `compare` also ``size_previous``, ``rate_previous`` and ``rate_delta`` (null
+    where there is no such cohort).
     Raises UsageError for wrong options and when there are no events.
     """
-    windows = windows_of(kind, days, brackets)
+    events = events_of(events)
+    unit, many = _counted(kind, brackets, {"day": days, "week": weeks, "month": months})
+    windows = windows_of(kind, many, brackets)
+    grain = grain or unit
     if grain not in GRAINS:
         raise UsageError(f"no cohorts of grain {grain!r}; choose one of {', '.join(GRAINS)}")
     for name in (start_event, return_event):
@@ -100,18 +116,92 @@ def retention(
     slices = [by] if isinstance(by, str | Cohort) else list(by)
     moment = events.as_of(as_of, tz)
     table = events.by(*(name for name in slices if isinstance(name, str)))
-    request = _Request(table, slices, start_event, return_event, cohort, windows, kind, moment, tz)
-    request.since = periods.read_day(since, "since") if since is not None else None
-    request.until = periods.read_day(until, "until") if until is not None else None
-    cells, statements = request.run()
+    first = periods.read_day(since, "since") if since is not None else None
+    last = periods.read_day(until, "until") if until is not None else None
+    before = _window_before(compare, grain, first, last, periods.local_day(moment, tz) + periods.DAY)
+
+    def asked(first: date | None, last: date | None) -> tuple[Cells, Statements]:
+        request = _Request(table, slices, start_event, return_event, cohort, windows, kind, moment, tz, unit)
+        request.since, request.until = first, last
+        return request.run()
+
+    cells, statements = asked(first, last)
     notes = list(events.notes())
     if start_event and not cells.sizes:
         notes.append(f"nobody entered: is {start_event!r} a value of {events.event}?")
-    return triangle(
-        cells, windows, grain=grain, by=tuple(s if isinstance(s, str) else s.name for s in slices),
-        kind="bracketed" if brackets else kind, as_of=moment, tz=tz, notes=notes, statements=statements,
-        dialect=events.engine.dialect,
-    )
+    shape: dict[str, Any] = {
+        "grain": grain, "by": tuple(s if isinstance(s, str) else s.name for s in slices),
+        "kind": "bracketed" if brackets else kind, "as_of": moment, "tz": tz, "dialect": events.engine.dialect,
+        "unit": unit,
+    }  # fmt: skip
+    answer = triangle(cells, windows, **shape, notes=notes, statements=statements)
+    if before is None:
+        return answer
+    # Cohorts of the answer are those of before too, unless the window of entry cuts them off.
+    same = grain != "all" and first is None
+    then_cells, more = (cells, ()) if same else asked(*before)
+    return _compared(answer, triangle(then_cells, windows, **shape), compare or "", statements + more)
+
+
+def _window_before(
+    compare: str | None, grain: str, since: date | None, until: date | None, end: date
+) -> tuple[date | None, date | None] | None:
+    """Days of entry of the cohorts to compare with; None without comparison. `end` is the day after the newest."""
+    if compare is None:
+        return None
+    if compare not in COMPARED:
+        raise UsageError(f"no comparison named {compare!r}; choose one of {', '.join(COMPARED)}")
+    if grain != "all":
+        return since and _earlier(periods.start_of(since, grain), grain, compare), None
+    if since is None:
+        raise UsageError("a comparison of pooled cohorts needs the window to compare: give since (and until)")
+    until = until or end
+    if compare == "year":
+        return _year_before(since), _year_before(until)
+    return since - (until - since), since
+
+
+def _year_before(day: date) -> date:
+    return periods.year_before(day, "day") or day.replace(year=day.year - 1, day=28)
+
+
+def _earlier(cohort: date, grain: str, compare: str) -> date | None:
+    """The cohort that stands beside one; None where the calendar has none (29 February)."""
+    return periods.year_before(cohort, grain) if compare == "year" else periods.shift(cohort, grain, -1)
+
+
+def _compared(answer: Answer, before: Answer, compare: str, statements: Statements) -> Answer:
+    """The answer with the numbers of earlier cohorts beside its own."""
+    by, grain, unit = (answer.extras[name] for name in ("by", "grain", "unit"))
+    then = {(row["cohort"], *(row[name] for name in by), row[unit]): row for row in before.rows}
+    sizes: list[int | None] = []
+    rates: list[float | None] = []
+    for row in answer.rows:
+        cohort = None if grain == "all" else _earlier(row["cohort"], grain, compare) or date.min
+        found = then.get((cohort, *(row[name] for name in by), row[unit]), {})
+        sizes.append(found.get("size"))
+        rates.append(found.get("rate"))
+    deltas = [None if r is None else row["rate"] - r for row, r in zip(answer.rows, rates, strict=True)]
+    arrow = answer.arrow
+    for name, values, kind in (("size_previous", sizes, pa.int64()), ("rate_previous", rates, pa.float64()),
+                               ("rate_delta", deltas, pa.float64())):  # fmt: skip
+        arrow = arrow.append_column(name, pa.array(values, kind))
+    return replace(
+        answer, arrow=arrow, wide=None, statements=statements, extras={**answer.extras, "compare": compare},
+        units={**answer.units, "size_previous": "count", "rate_previous": "share", "rate_delta": "share"},
+    )  # fmt: skip
+
+
+def _counted(kind: str, brackets: object, given: Mapping[str, int | None]) -> tuple[str, int]:
+    """The unit that windows are counted in, and how many."""
+    named = {unit: many for unit, many in given.items() if many is not None} or {"day": 30}
+    if len(named) > 1:
+        raise UsageError("count the time after entry in days, weeks or months, not in several of them")
+    ((unit, many),) = named.items()
+    if unit != "day" and (kind == "rolling" or brackets is not None):
+        what = "brackets are calendar days" if brackets is not None else "rolling retention counts spans of 24 hours"
+        raise UsageError(f"{what}: leave {unit}s out")
+    return unit, many
 
 
 def windows_of(kind: str, days: int, brackets: str | Sequence[tuple[int, int]] | None) -> list[Window]:
@@ -155,8 +245,9 @@ class _Request:
 
     def __init__(
         self, events: EventTable, slices: Sequence[str | Cohort], start: str | None, again: str | None, cohort: str,
-        windows: Sequence[Window], kind: str, as_of: datetime, tz: str,
+        windows: Sequence[Window], kind: str, as_of: datetime, tz: str, unit: str = "day",
     ) -> None:
+        self.unit = unit
         self.events, self.slices, self.cohort, self.windows, self.kind = events, slices, cohort, windows, kind
         self.tz, self.rolling, self.start, self.again = tz, kind == "rolling", start, again
         self.params: dict[str, Any] = {"as_of": as_of, "last_day": days_over(as_of, tz)}
@@ -165,7 +256,7 @@ class _Request:
         if again is not None:
             self.params["return_event"] = again
 
-    def run(self) -> tuple[Cells, tuple[tuple[str, Mapping[str, Any]], ...]]:
+    def run(self) -> tuple[Cells, Statements]:
         ctes = self._ctes()
         keys = ", ".join(f"slice_{i}" for i in range(1, len(self.slices) + 1))
         lead = f"{keys}, " if keys else ""
@@ -250,7 +341,7 @@ class _Request:
         for i, wanted in enumerate(self.slices, 1):
             if isinstance(wanted, Cohort):
                 name = f"members_{i}"
-                text, params = wanted.bound(name)
+                text, params = wanted.as_of(self.params["as_of"]).bound(name)
                 self.params.update(params)
                 ctes.append(f"{name} AS ({text})")
                 joins.append(f" LEFT JOIN {name} ON {name}.user_id = f.user_id")
@@ -262,7 +353,9 @@ class _Request:
             # Window N is over when N + 1 times 24 hours have passed.
             seen = "CAST(FLOOR(seconds_between(f.entered, :as_of) / 86400) AS BIGINT) - 1"
         else:
-            seen = f"days_between({day_of}, :last_day)"
+            # The newest period that is wholly past is the one before that of the day after.
+            after = "add_days(:last_day, 1)"
+            seen = f"days_between({day_of}, :last_day)" if self.unit == "day" else f"{self._gap(day_of, after)} - 1"
         bounds = []
         for bound, sign in (("since", ">="), ("until", "<")):
             value = getattr(self, bound)
@@ -275,6 +368,17 @@ class _Request:
             f" FROM {source}{''.join(joins)} WHERE {' AND '.join(bounds)})"
         )
         return "WITH " + ", ".join(ctes)
+
+    def _gap(self, entered: str, day: str) -> str:
+        """SQL of the number of days, weeks or months from that of one day to that of another."""
+        if self.unit == "day":
+            return f"days_between({entered}, {day})"
+        if self.unit == "week":
+            return (
+                f"CAST(ratio(days_between(period_start({entered}, 'week'), period_start({day}, 'week')), 7) AS BIGINT)"
+            )
+        years = f"(EXTRACT(YEAR FROM {day}) - EXTRACT(YEAR FROM {entered}))"
+        return f"CAST({years} * 12 + EXTRACT(MONTH FROM {day}) - EXTRACT(MONTH FROM {entered}) AS BIGINT)"
 
     # -- returns -----------------------------------------------------------------------------------
 
@@ -301,9 +405,17 @@ class _Request:
         if self.kind == "unbounded":
             return (
                 f"{active}, hits AS (SELECT {slices}e.entry_day, e.seen, e.user_id,"
-                f" MAX(days_between(e.entry_day, r.day)) AS n FROM entries AS e JOIN active AS r ON {match}"
+                f" MAX({self._gap('e.entry_day', 'r.day')}) AS n FROM entries AS e JOIN active AS r ON {match}"
                 f" GROUP BY {slices}e.entry_day, e.seen, e.user_id)"
                 f" SELECT {lead}entry_day, seen, n, COUNT(*) AS users FROM hits GROUP BY {lead}entry_day, seen, n"
+            )
+        if self.unit != "day":
+            # Several days of a period are one return.
+            return (
+                f"{active}, hits AS (SELECT DISTINCT {slices}e.user_id, e.entry_day, e.seen,"
+                f" {self._gap('e.entry_day', 'r.day')} AS n FROM entries AS e JOIN active AS r ON {match})"
+                f" SELECT {lead}entry_day, seen, n, COUNT(*) AS users FROM hits WHERE n <= seen AND n <= {last}"
+                f" GROUP BY {lead}entry_day, seen, n"
             )
         match += f" AND r.day <= add_days(e.entry_day, {last})"
         gap = "days_between(e.entry_day, r.day)"
@@ -341,7 +453,7 @@ def _name(column: str | None) -> str:
 
 def triangle(
     cells: Cells, windows: Sequence[Window], *, grain: str, by: tuple[str, ...], kind: str, as_of: datetime, tz: str,
-    notes: Iterable[str] = (), statements: Any = (), dialect: str = "duckdb",
+    notes: Iterable[str] = (), statements: Any = (), dialect: str = "duckdb", unit: str = "day",
 ) -> Answer:
     """Rates by cohort, slice and window from cells, entries with an open window left out and counted."""
 
@@ -360,7 +472,7 @@ def triangle(
     for (key, day, seen, place), users in cells.returned.items():
         if windows[place].closes <= seen:
             back[group(day), key, place] += users
-    names = ("cohort", *by, "day", "size", "retained", "rate", "censored")
+    names = ("cohort", *by, unit, "size", "retained", "rate", "censored")
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for cohort, key in sorted(groups, key=lambda at: (at[0] or date.min, [(v is None, str(v)) for v in at[1]])):
         for place, window in enumerate(windows):
@@ -377,14 +489,16 @@ def triangle(
     entered = sum(groups.values())
     if any(total.values()):
         said.append(f"windows not over at {as_of:%Y-%m-%d %H:%M} count nobody: see censored")
-    kinds = {"exact": "on day N", "unbounded": "on day N or later", "rolling": "N × 24 hours after entry",
-             "bracketed": "in a bracket of days"}
+    kinds = {
+        "exact": f"on {unit} N" if unit == "day" else f"in {unit} N", "unbounded": f"on {unit} N or later",
+        "rolling": "N × 24 hours after entry", "bracketed": "in a bracket of days",
+    }  # fmt: skip
     return Answer(
         arrow=_typed(columns, by), method="retention", title=f"Retention {kinds[kind]}", notes=tuple(said),
         units={"rate": "share", "size": "count", "retained": "count", "censored": "count"}, as_of=as_of, tz=tz,
         incomplete=open_cohorts, statements=statements, dialect=dialect, picture=_picture, wide=_wide,
         extras={
-            "kind": kind, "grain": grain, "by": list(by), "entered": entered,
+            "kind": kind, "unit": unit, "grain": grain, "by": list(by), "entered": entered,
             "censored": {label: n for label, n in total.items() if n},
         },
     )
@@ -406,31 +520,47 @@ def _wide(answer: Answer) -> Rows:
         return answer.narrow()
     by = answer.extras["by"]
     index = by if answer.extras["grain"] == "all" and by else ["cohort", *by]
-    return spread(answer, index, "day", "rate", fixed=["size"], name=day_label)
+    unit = answer.extras["unit"]
+    return spread(
+        answer, index, unit, "rate", fixed=["size"], name=lambda n: day_label(n).replace("day", unit, 1)
+    )
 
 
 def _picture(answer: Answer, **options: Any) -> Any:
     """Cohorts by day as a heatmap; curves when the cohorts are pooled."""
     from prodsense.charts.builders import heatmap, line
 
-    by, rows = answer.extras["by"], answer.rows
-    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": answer.notes, **options}
+    by, unit, rows, notes = answer.extras["by"], answer.extras["unit"], answer.rows, list(answer.notes)
+    later = [row for row in rows if row[unit] != 0]
+    if later and all(row["rate"] == 1 for row in rows if row[unit] == 0) and len(later) < len(rows):
+        # All of a cohort are there on the day they enter: beside that, no other day would show.
+        rows = later
+        notes.append(f"{unit.capitalize()} 0 is 100% and left out.")
+    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": notes, **options}
     if answer.extras["grain"] == "all" or by:
-        pooled = [{**row, "slice": " · ".join(str(row[name]) for name in by)} for row in _pooled(rows, by)]
+        pooled = [{**row, "slice": " · ".join(str(row[name]) for name in by)} for row in _pooled(rows, by, unit)]
         if by:
             settings |= {"series": "slice", "series_title": " · ".join(by)}
-        return line(pooled, "day", "rate", x_title="days since entry", **settings)
+        elif "compare" in answer.extras:
+            earlier = {"previous": "the window before", "year": "a year before"}[answer.extras["compare"]]
+            pooled = [
+                {unit: row[unit], "rate": row[column], "slice": label}
+                for label, column in (("now", "rate"), (earlier, "rate_previous")) for row in rows
+                if row[column] is not None
+            ]
+            settings |= {"series": "slice", "series_title": ""}
+        return line(pooled, unit, "rate", x_title=f"{unit}s since entry", **settings)
     return heatmap(
-        rows, "day", "cohort", "rate", x_title="days since entry", y_title="entered", grain=answer.extras["grain"],
+        rows, unit, "cohort", "rate", x_title=f"{unit}s since entry", y_title="entered", grain=answer.extras["grain"],
         **settings,
     )
 
 
-def _pooled(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
+def _pooled(rows: Sequence[Mapping[str, Any]], by: Sequence[str], unit: str) -> list[dict[str, Any]]:
     """Rates over all cohorts of a slice: sums over sums."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for row in rows:
-        at = found.setdefault((*(row[name] for name in by), row["day"]), [0, 0])
+        at = found.setdefault((*(row[name] for name in by), row[unit]), [0, 0])
         at[0] += row["retained"]
         at[1] += row["size"]
-    return [{**dict(zip([*by, "day"], at, strict=True)), "rate": a / b} for at, (a, b) in found.items()]
+    return [{**dict(zip([*by, unit], at, strict=True)), "rate": a / b} for at, (a, b) in found.items()]

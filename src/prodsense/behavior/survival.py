@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prodsense.behavior.events import EventTable
+from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer
 from prodsense.behavior.survival_math import Lives, kaplan_meier, log_rank
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
 INTERVALS = ("log-log", "plain")
 UNITS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 
 
 def survival(
-    events: EventTable,
+    events: Events,
     end: str,
     *,
     start: str | None = None,
@@ -42,6 +46,7 @@ def survival(
 
     Rows as of `curves`. Raises UsageError for wrong options and when there are no events.
     """
+    events = events_of(events)
     if not events.event:
         raise UsageError("survival until an event tells events apart: name the event column (--event)")
     if unit not in UNITS:
@@ -58,15 +63,11 @@ def survival(
     sql = statement(table, start is not None)
     dims = list(table.dimension_columns.values())
     found = events.engine.query(sql, params)
-    keys = list(zip(*(found[name].to_pylist() for name in dims), strict=True)) if dims else [()] * found.num_rows
     columns = [found[name].to_numpy().astype(kind) for name, kind in
                (("seconds", float), ("events", np.int64), ("censored", np.int64))]  # fmt: skip
-    places: dict[tuple[Any, ...], list[int]] = {}
-    for place, key in enumerate(keys):
-        places.setdefault(key, []).append(place)
     groups = {}
-    for key in sorted(places, key=lambda key: [(value is None, str(value)) for value in key]):
-        seconds, ended, lost = (column[places[key]] for column in columns)
+    for key, places in _groups(found, dims):
+        seconds, ended, lost = (column[places] for column in columns)
         groups[key] = Lives(seconds / UNITS[unit], ended, lost)
     notes = list(events.notes())
     if not groups:
@@ -132,15 +133,31 @@ def survival_of(
     if not set(np.unique(flags)) <= {0, 1}:
         other = sorted(set(flags.tolist()) - {0, 1})
         raise UsageError(f"{observed} should be 1 where the end was seen and 0 elsewhere; it holds {other[0]}")
-    labels = whole[by].to_pylist() if by else [None] * len(times)
-    groups = {}
-    for label in sorted(set(labels), key=lambda value: (value is None, str(value))):
-        mine = np.array([other == label for other in labels], bool)
-        groups[(label,) if by else ()] = Lives.of(times[mine], flags[mine] == 1)
+    groups = {
+        key: Lives.of(times[places], flags[places] == 1) for key, places in _groups(whole, [by] if by else [])
+    }
     missing = table.num_rows - whole.num_rows
     rows = "row" if missing == 1 else "rows"
     notes = [f"{missing} {rows} without {duration} or {observed} left out"] if missing else []
     return curves(groups, [by] if by else [], unit=unit, confidence=confidence, interval=interval, notes=notes)
+
+
+def _groups(table: pa.Table, names: Sequence[str]) -> list[tuple[tuple[Any, ...], NDArray[np.int64]]]:
+    """Values of the columns and the rows that hold them, by the text of the values, nulls last."""
+    import pyarrow.compute as pc
+
+    if not table.num_rows:
+        return []
+    code = np.zeros(table.num_rows, dtype=np.int64)
+    for name in names:
+        encoded = table[name].combine_chunks().dictionary_encode()
+        own = pc.fill_null(encoded.indices.cast("int64"), len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+        # Codes stay as small as there are groups, whatever the number of columns.
+        code = np.unique(code * (len(encoded.dictionary) + 1) + own, return_inverse=True)[1]
+    order = np.argsort(code, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+    found = [(tuple(table[name][int(places[0])].as_py() for name in names), places) for places in parts]
+    return sorted(found, key=lambda group: [(value is None, str(value)) for value in group[0]])
 
 
 def curves(

@@ -98,7 +98,8 @@ def heatmap(
     axis_x = alt.Axis(
         orient="top",
         labelAngle=-45 if tilted and not thin else 0,
-        labelOverlap="greedy",
+        # Tilted labels lie side by side though the boxes around them overlap: none has to give way.
+        labelOverlap=False if tilted and not thin else "greedy",
         labelSeparation=3,
         labelLimit=120,
         domain=False,

@@ -28,7 +28,7 @@ from prodsense.errors import UsageError
 from prodsense.project import find_project
 
 if TYPE_CHECKING:
-    from prodsense.metrics.result import Result
+    from prodsense.metrics.result import Result, Rows
     from prodsense.warehouse import Warehouse
 
 app = commands()
@@ -137,7 +137,7 @@ def check_chart(path: Path) -> None:
         raise UsageError(f"--chart {path}: there is no folder {path.parent}")
 
 
-def draw(result: Result, path: Path) -> None:
+def draw(result: Rows, path: Path) -> None:
     """Write the picture of a result; its ending says the kind of file."""
     from prodsense.charts.export import save
 
@@ -166,17 +166,32 @@ def query(
     write_rows(read(warehouse_url(ctx, warehouse), lambda wh: wh.query(name, **given)), form)
 
 
-@app.command(epilog=examples("prodsense analyze delivery.calculate_delivery_times --format json"))
+@app.command(
+    epilog=examples(
+        "prodsense analyze delivery.order_funnel --param by=delivery_type --chart orders.png",
+        "prodsense analyze delivery.batched_delivery_time_effect --format json",
+    )
+)
 def analyze(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The analysis, as pack.name or name.")],
     params: ParamOption = None,
     form: FormatOption = Format.table,
+    chart: Annotated[
+        Path | None,
+        typer.Option("--chart", metavar="FILE", show_default=False,
+                     help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
+    ] = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Rows of a named analysis.
 
     `prodsense catalog --kind analysis` lists them with their parameters and defaults.
     """
+    if chart:
+        check_chart(chart)
     given = read_params(params)
-    write_rows(read(warehouse_url(ctx, warehouse), lambda wh: wh.analyze(name, **given)), form)
+    answer = read(warehouse_url(ctx, warehouse), lambda wh: wh.analyze(name, **given))
+    write_rows(answer, form)
+    if chart:
+        draw(answer, chart)

@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prodsense.cli.behavior_options import (
+    AsOfOption,
+    ByOption,
+    ChartOption,
+    CompareOption,
+    EventOption,
+    InOption,
+    SqlOption,
+    TableArgument,
+    TimeOption,
+    UserOption,
+    WhereOption,
+    ZoneOption,
+    keeping,
+    tell,
+    write,
+    zone,
+)
 from prodsense.cli.common import (
     Format,
     FormatOption,
+    SinceOption,
+    UntilOption,
     WarehouseOption,
     commands,
     examples,
-    notify,
-    read,
     split_names,
-    warehouse_url,
-    write_rows,
 )
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
     from prodsense.behavior import Answer, EventTable
-    from prodsense.warehouse import Warehouse
 
 app = commands()
-
-TableArgument = Annotated[
-    str,
-    typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, or a CSV, Parquet or NDJSON file."),
-]
-UserOption = Annotated[
-    str, typer.Option("--user", metavar="COLUMN", show_default=False, help="The column that names the user.")
-]
-TimeOption = Annotated[
-    str, typer.Option("--time", metavar="COLUMN", show_default=False, help="The column with the moment of the event.")
-]
-EventOption = Annotated[
-    str | None,
-    typer.Option("--event", metavar="COLUMN", show_default=False, help="The column with the name of the event."),
-]
-WhereOption = Annotated[
-    str | None,
-    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-]
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", metavar="MOMENT", show_default=False,
-                 help="The moment to look from (default: the newest event)."),
-]
-ZoneOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of days and periods.")]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option("--chart", metavar="FILE", show_default=False,
-                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-]
 
 
 class Kind(StrEnum):
@@ -89,52 +72,20 @@ class Period(StrEnum):
     year = "year"
 
 
-def answer_from(
-    ctx: typer.Context, warehouse: str | None, name: str, method: Callable[[EventTable], Answer], form: Format,
-    chart: Path | None, **columns: Any,
-) -> None:
-    """Run `method` on the events of a table or file, write its answer and draw it where asked for."""
-    from prodsense.behavior.events import EventTable, is_file
-
-    if chart:
-        _check_chart(chart)
-    if is_file(name):
-        with EventTable.read(name, **columns) as events:
-            answer = method(events)
-    else:
-        def ask(wh: Warehouse) -> Answer:
-            return method(EventTable.of(wh.engine, wh.relation(name), **columns))
-
-        answer = read(warehouse_url(ctx, warehouse), ask)
-    write_rows(answer, form)
-    if chart:
-        from prodsense.charts.export import save
-
-        save(answer.chart(), chart)
-        notify(f"chart written to {chart}")
-
-
-def _check_chart(path: Path) -> None:
-    """Before the work, not after it."""
-    from prodsense.charts.export import FORMATS
-
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
-
-
 @app.command(
     epilog=examples(
         "prodsense retention delivery.fact_orders --user customer_id --time order_timestamp --days 14",
         "prodsense retention clicks.parquet --user user_id --time ts --event name --return-event pay --days 7",
+        "prodsense retention clicks.parquet --user user_id --time ts --event name --grain all"
+        " --in 'buyers: event=pay, within_days=7'",
     )
 )
 def retention(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     start_event: Annotated[
         str | None,
@@ -151,12 +102,20 @@ def retention(
         typer.Option("--cohort", metavar="first|any|COLUMN",
                      help="Enter once, on every day with a start event, or at the moment in a column."),
     ] = "first",
-    by: Annotated[
-        list[str] | None,
-        typer.Option("--by", metavar="COLUMN", show_default=False,
-                     help="Slice by the value at entry; repeat, or part with commas."),
+    by: ByOption = None,
+    inside: InOption = None,
+    days: Annotated[
+        int | None,
+        typer.Option("--days", metavar="N", show_default=False, help="Days after entry to look at (default: 30)."),
     ] = None,
-    days: Annotated[int, typer.Option("--days", metavar="N", help="Days after entry to look at.")] = 30,
+    weeks: Annotated[
+        int | None,
+        typer.Option("--weeks", metavar="N", show_default=False, help="Calendar weeks after that of entry, instead."),
+    ] = None,
+    months: Annotated[
+        int | None,
+        typer.Option("--months", metavar="N", show_default=False, help="Calendar months after that of entry, instead."),
+    ] = None,
     kind: Annotated[
         Kind, typer.Option("--kind", metavar="exact|unbounded|rolling",
                            help="Back on day N, on day N or later, or in the N-th span of 24 hours.")
@@ -167,28 +126,39 @@ def retention(
                      help="Back on any day of each bracket, instead of single days."),
     ] = None,
     grain: Annotated[
-        CohortGrain, typer.Option("--grain", metavar="day|week|month|quarter|year|all", help="Group days of entry.")
-    ] = CohortGrain.day,
+        CohortGrain | None,
+        typer.Option("--grain", metavar="day|week|month|quarter|year|all", show_default=False,
+                     help="Group days of entry (default: by what is counted)."),
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    compare: CompareOption = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Which share of the users who entered on a day came back N days later.
 
-    Users whose window is not over count in no number; the column `censored` says how many they are.
+    Users enter from --since (inside) to --until (outside). Those whose window is not over count in no number; the
+    column `censored` says how many they are.
     """
+    from prodsense.behavior import read_cohort
     from prodsense.behavior import retention as method
 
-    answer_from(
+    tell(
         ctx, warehouse, table,
         lambda events: method(
-            events, start_event=start_event, return_event=return_event, cohort=cohort, by=split_names(by), days=days,
-            kind=kind.value, brackets=brackets, grain=grain.value, as_of=as_of, tz=tz,
+            events, start_event=start_event, return_event=return_event, cohort=cohort,
+            by=[*split_names(by), *(read_cohort(events, rule, tz=zone(tz)) for rule in inside or ())],
+            days=days, weeks=weeks, months=months, kind=kind.value, brackets=brackets,
+            grain=grain.value if grain else None, since=since, until=until,
+            compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),
         ),
-        form, chart, user=user, time=time, event=event, where=where or "",
+        form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 
 
@@ -198,17 +168,26 @@ def retention(
 def lifecycle(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
+    active: Annotated[
+        list[str] | None,
+        typer.Option("--active", metavar="NAME", show_default=False,
+                     help="Only this event makes a user active; repeat for several (default: any)."),
+    ] = None,
     grain: Annotated[
         Period, typer.Option("--grain", metavar="day|week|month|quarter|year", help="Length of a period.")
     ] = Period.day,
     by: Annotated[
         str, typer.Option("--by", metavar="COLUMN", show_default=False, help="Each value of this column on its own.")
     ] = "",
+    compare: CompareOption = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
@@ -216,26 +195,65 @@ def lifecycle(
     """Active users by where they come from: new, retained, resurrected; and those who churned or lie dormant."""
     from prodsense.behavior import lifecycle as method
 
-    answer_from(
-        ctx, warehouse, table, lambda events: method(events, grain=grain.value, by=by, as_of=as_of, tz=tz), form, chart,
-        user=user, time=time, where=where or "",
+    tell(
+        ctx, warehouse, table,
+        lambda events: method(
+            events, grain=grain.value, event=active or (), by=by, compare=compare.value if compare else None,
+            as_of=as_of, tz=zone(tz),
+        ),
+        form, chart, sql, user=user, time=time, event=event, where=where or "",
     )  # fmt: skip
 
 
+class Devices(StrEnum):
+    """How the devices of one user make sessions."""
+
+    apart = "apart"
+    together = "together"
+    joined = "joined"
+
+
 @app.command(
-    epilog=examples("prodsense sessions clicks.csv --user user_id --time ts --event name --device device --format csv")
+    epilog=examples(
+        "prodsense sessions clicks.csv --user user_id --time ts --event name --device device --format csv",
+        "prodsense sessions clicks.csv --user user_id --time ts --device device --devices joined --received got_at",
+        "prodsense sessions clicks.csv --user user_id --time ts --feature screen --grain day",
+        "prodsense sessions app.events --user user_id --time ts --keep app_sessions",
+    )
 )
 def sessions(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
     event: EventOption = None,
     device: Annotated[
         str | None,
-        typer.Option("--device", metavar="COLUMN", show_default=False,
-                     help="The column that names the device; a session is of one."),
+        typer.Option("--device", metavar="COLUMN", show_default=False, help="The column that names the device."),
     ] = None,
+    devices: Annotated[
+        Devices | None,
+        typer.Option("--devices", metavar="apart|together|joined", show_default=False,
+                     help="A session is of one device, of all as one log, or of devices whose sessions overlap or are"
+                          " close (default: apart where a device is named)."),
+    ] = None,
+    join: Annotated[
+        float | None,
+        typer.Option("--join", metavar="MINUTES", show_default=False,
+                     help="How close sessions of joined devices are (default: the grace)."),
+    ] = None,
+    platform: Annotated[
+        str, typer.Option("--platform", metavar="COLUMN", show_default=False, help="Count the platforms of a session.")
+    ] = "",
+    received: Annotated[
+        str,
+        typer.Option("--received", metavar="COLUMN", show_default=False,
+                     help="When the server got the event: sets clocks right that are off."),
+    ] = "",
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="MINUTES", help="By how much a clock may be off.")
+    ] = 1,
     gap: Annotated[
         float, typer.Option("--gap", metavar="MINUTES", help="A session ends when nothing happens for so long.")
     ] = 30,
@@ -245,18 +263,79 @@ def sessions(
     background: Annotated[
         str, typer.Option("--background", metavar="NAME", help="The event that sends the app to the background.")
     ] = "app_background",
+    feature: Annotated[
+        str | None,
+        typer.Option("--feature", metavar="COLUMN", show_default=False,
+                     help="Time spent by the value of this column, instead of sessions."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", show_default=False,
+                     help="Slice time spent by the value at the event; repeat, or part with commas."),
+    ] = None,
+    grain: Annotated[
+        CohortGrain | None,
+        typer.Option("--grain", metavar="day|week|month|quarter|year|all", show_default=False,
+                     help="Time spent in each period (default: all)."),
+    ] = None,
+    last: Annotated[
+        float | None,
+        typer.Option("--last", metavar="SECONDS", show_default=False,
+                     help="Time spent with the last event of a session (default: 0)."),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="SCHEMA", show_default=False,
+                     help="Keep the sessions in this schema of the warehouse; tell those that changed since."),
+    ] = None,
     where: WhereOption = None,
     as_of: AsOfOption = None,
-    tz: ZoneOption = "UTC",
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
-    """Runs of events of one user and device without a long gap; one row a session."""
+    """Runs of events of one user and device without a long gap, one row a session; or the time spent by feature.
+
+    With --keep the sessions are tables of the warehouse: run again, only what late and new events touch is written.
+    """
+    rules: dict[str, Any] = {
+        "gap": gap, "grace": grace, "background": background, "devices": devices.value if devices else "",
+        "received": received, "tolerance": tolerance,
+    }
+    columns = {"user": user, "time": time, "event": event, "device": device, "where": where or ""}
+    if feature is None:
+        _refuse({"--by": by, "--grain": grain, "--last": last}, "tells of time spent: name a --feature")
+    else:
+        _refuse({"--join": join, "--platform": platform, "--keep": keep}, "is of sessions, not of time by --feature")
+    if keep is not None:
+        _refuse({"--as-of": as_of, "--chart": chart, "--sql": sql}, "is not for sessions to --keep; ask without it")
+        from prodsense.behavior import KeptSessions
+
+        def kept(events: EventTable) -> Answer:
+            made = KeptSessions.keep(events, keep, tz=zone(tz), join=join, platform=platform, **rules)
+            assert made.restated is not None
+            return made.restated
+
+        write(keeping(ctx, warehouse, table, kept, **columns), form)
+        return
+    from prodsense.behavior import feature_time
     from prodsense.behavior import sessions as method
 
-    answer_from(
-        ctx, warehouse, table,
-        lambda events: method(events, gap=gap, grace=grace, background=background, as_of=as_of, tz=tz),
-        form, chart, user=user, time=time, event=event, device=device, where=where or "",
-    )  # fmt: skip
+    def ask(events: EventTable) -> Answer:
+        if feature is None:
+            return method(events, join=join, platform=platform, as_of=as_of, tz=zone(tz), **rules)
+        return feature_time(
+            events, feature, by=split_names(by), grain=grain.value if grain else "all", last=last or 0, as_of=as_of,
+            tz=zone(tz), **rules,
+        )  # fmt: skip
+
+    tell(ctx, warehouse, table, ask, form, chart, sql, **columns)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """UsageError for the first of these options that is given."""
+    for name, value in options.items():
+        if value is not None and value not in ("", []) and value is not False:
+            raise UsageError(f"{name} {why}")

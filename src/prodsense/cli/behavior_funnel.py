@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prodsense.cli.answers import check_chart, draw
+from prodsense.cli.behavior_options import (
+    AsOfOption,
+    ChartOption,
+    CompareOption,
+    EventOption,
+    SqlOption,
+    TableArgument,
+    TimeOption,
+    UserOption,
+    WhereOption,
+    ZoneOption,
+    tell,
+    zone,
+)
 from prodsense.cli.common import (
     Format,
     FormatOption,
@@ -18,79 +29,15 @@ from prodsense.cli.common import (
     WarehouseOption,
     commands,
     examples,
-    read,
     split_names,
-    warehouse_url,
-    write_rows,
 )
 from prodsense.errors import UsageError
-from prodsense.project import find_project
 
 if TYPE_CHECKING:
     from prodsense.behavior.events import EventTable
-    from prodsense.warehouse import Warehouse
+    from prodsense.behavior.result import Answer
 
 app = commands()
-
-T = TypeVar("T")
-
-TableArgument = Annotated[
-    str, typer.Argument(metavar="TABLE", help="A table, view or model of the warehouse, or a file of events.")
-]
-UserOption = Annotated[str, typer.Option("--user", metavar="COLUMN", help="Who did it.", show_default=False)]
-TimeOption = Annotated[str, typer.Option("--time", metavar="COLUMN", help="When.", show_default=False)]
-EventOption = Annotated[str, typer.Option("--event", metavar="COLUMN", help="What.", show_default=False)]
-WhereOption = Annotated[
-    str | None,
-    typer.Option("--where", metavar="SQL", show_default=False, help="Only events for which this condition holds."),
-]
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", metavar="T", show_default=False,
-                 help="Look back from this moment (default: that of the newest event)."),
-]
-TimezoneOption = Annotated[
-    str | None,
-    typer.Option("--tz", metavar="ZONE", show_default=False, help="Zone of the days given (default: the project's)."),
-]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option("--chart", metavar="FILE", show_default=False,
-                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-]
-SqlOption = Annotated[bool, typer.Option("--sql", help="Print the statements instead of the answer.")]
-
-
-def on_events(
-    ctx: typer.Context, table: str, warehouse: str | None, action: Callable[[EventTable], T], **columns: Any
-) -> T:
-    """Run `action` on the events of a file, or of a relation of the warehouse that is meant."""
-    from prodsense.behavior.events import EventTable, is_file
-
-    if is_file(table):
-        with EventTable.read(table, **columns) as events:
-            return action(events)
-
-    def ask(wh: Warehouse) -> T:
-        return action(EventTable.of(wh.engine, wh.relation(table), **columns))
-
-    return read(warehouse_url(ctx, warehouse), ask)
-
-
-def zone(given: str | None) -> str:
-    """The zone of days: as given, else the project's, else UTC."""
-    project = find_project()
-    return given or (project.timezone if project else "") or "UTC"
-
-
-def tell(answer: Any, form: Format, sql: bool, chart: Path | None) -> None:
-    """Write an answer (or its statements) to stdout and its picture to a file."""
-    if sql and form is Format.table:
-        print(";\n\n".join(answer.sql) + ";")
-    else:
-        write_rows(answer, form)
-    if chart:
-        draw(answer, chart)
 
 
 class Order(StrEnum):
@@ -117,26 +64,23 @@ class Attribution(StrEnum):
     last = "last"
 
 
-class Compare(StrEnum):
-    """What a funnel is set against."""
-
-    previous = "previous"
-
-
 @app.command(
     epilog=examples(
         "prodsense funnel clicks.parquet --user user_id --time ts --event event --step view --step cart"
         " --step '?coupon' --step pay --within 7d",
         "prodsense funnel shop.events --user user_id --time ts --event event --step view --step pay --within 1d"
         " --by country --since 2024-05-01 --until 2024-06-01 --compare previous",
+        "prodsense funnel clicks.parquet --user user_id --time ts --event event --step view --step pay --within 7d"
+        " --drops platform,country --drops-events --chart drops.png",
     )
 )
 def funnel(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
-    event: EventOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
     step: Annotated[
         list[str],
         typer.Option("--step", metavar="EVENT", show_default=False,
@@ -182,14 +126,19 @@ def funnel(
     ] = Attribution.entry,
     since: SinceOption = None,
     until: UntilOption = None,
-    compare: Annotated[
-        Compare | None,
-        typer.Option("--compare", metavar="previous", show_default=False,
-                     help="Beside the window of the same length before --since."),
+    compare: CompareOption = None,
+    drops: Annotated[
+        list[str] | None,
+        typer.Option("--drops", metavar="COLUMN", show_default=False,
+                     help="Tell who drops instead: values of this column that droppers have more or less than those who"
+                          " go on; repeat, or part with commas."),
     ] = None,
+    drops_events: Annotated[
+        bool, typer.Option("--drops-events", help="The same of other events that users did on the way.")
+    ] = False,
     as_of: AsOfOption = None,
     where: WhereOption = None,
-    tz: TimezoneOption = None,
+    tz: ZoneOption = None,
     sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
@@ -199,8 +148,6 @@ def funnel(
 
     Users enter from --since (inside) to --until (outside). Those whose window is not over are left out and counted.
     """
-    if chart:
-        check_chart(chart)
     from prodsense.behavior.funnel import funnel as ask
     from prodsense.behavior.funnel_steps import read_steps
 
@@ -213,16 +160,22 @@ def funnel(
     for name, excluded in read_pairs("--without", without):
         ends.setdefault(name, []).append(excluded)
     steps = read_steps(step, order=order.value, exclude=exclude or (), within=limits, without=ends)
-    answer = on_events(
-        ctx, table, warehouse,
-        lambda events: ask(
+    dropping = bool(drops or drops_events)
+    for option, value in (("--by", by), ("--compare", compare)):
+        if dropping and value:
+            raise UsageError(f"{option} has no meaning beside --drops, which sets those who drop against the others")
+
+    def method(events: EventTable) -> Answer:
+        found = ask(
             events, steps, within=within, order=order.value, entries=entries.value, by=split_names(by),
             attribution=attribution.value, since=since, until=until,
             compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),
-        ),
-        user=user, time=time, event=event, where=where or "",
+        )
+        return found.drops(split_names(drops), events=drops_events) if dropping else found
+
+    tell(
+        ctx, warehouse, table, method, form, chart, sql, user=user, time=time, event=event, where=where or "",
     )
-    tell(answer, form, sql, chart)
 
 
 def read_pairs(option: str, given: list[str] | None) -> list[tuple[str, str]]:

@@ -8,18 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from prodsense.cli.answers import check_chart
-from prodsense.cli.behavior_funnel import (
+from prodsense.cli.behavior_options import (
     AsOfOption,
     ChartOption,
     EventOption,
     SqlOption,
     TableArgument,
     TimeOption,
-    TimezoneOption,
     UserOption,
     WhereOption,
-    on_events,
+    ZoneOption,
     tell,
     zone,
 )
@@ -54,9 +52,10 @@ class Shape(StrEnum):
 def paths(
     ctx: typer.Context,
     table: TableArgument,
-    user: UserOption,
-    time: TimeOption,
-    event: EventOption,
+    *,
+    user: UserOption = None,
+    time: TimeOption = None,
+    event: EventOption = None,
     shape: Annotated[
         Shape,
         typer.Option("--shape", metavar="links|matrix|transitions",
@@ -86,7 +85,7 @@ def paths(
     until: UntilOption = None,
     as_of: AsOfOption = None,
     where: WhereOption = None,
-    tz: TimezoneOption = None,
+    tz: ZoneOption = None,
     sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
@@ -97,8 +96,6 @@ def paths(
     Sessions that begin from --since (inside) to --until (outside) count; those that may still go on are left out and
     counted.
     """
-    if chart:
-        check_chart(chart)
     from prodsense.behavior.paths import paths as links
     from prodsense.behavior.paths import step_matrix, transitions
 
@@ -115,8 +112,7 @@ def paths(
     calls: dict[Shape, Callable[..., Any]] = {
         Shape.links: links, Shape.matrix: step_matrix, Shape.transitions: transitions
     }
-    answer = on_events(
-        ctx, table, warehouse, lambda events: calls[shape](events, **options),
+    tell(
+        ctx, warehouse, table, lambda events: calls[shape](events, **options), form, chart, sql,
         user=user, time=time, event=event, where=where or "",
     )
-    tell(answer, form, sql, chart)

@@ -100,20 +100,25 @@ def opened(url: str, *, read_only: bool = False) -> Iterator[Warehouse]:
         yield warehouse
 
 
+def there(url: str) -> Path | None:
+    """The file behind a warehouse's name, if it is one; ProdsenseError when it is not there."""
+    path = warehouse_file(url)
+    if path is not None and not path.exists():
+        raise ProdsenseError(
+            f"no warehouse at {path}: make one with `prodsense demo` or `prodsense ingest`, or name another with -w"
+        )
+    return path
+
+
 def read(url: str, action: Callable[[Warehouse], T]) -> T:
     """Run `action` on a warehouse that must be there.
 
     The file is opened read-only, so that several shells can read at once; only when a model is still to
     be built it is opened for writing and `action` runs again.
     """
-    path = warehouse_file(url)
-    if path is None:
+    if there(url) is None:
         with opened(url) as warehouse:
             return action(warehouse)
-    if not path.exists():
-        raise ProdsenseError(
-            f"no warehouse at {path}: make one with `prodsense demo` or `prodsense ingest`, or name another with -w"
-        )
     try:
         with opened(url, read_only=True) as warehouse:
             return action(warehouse)

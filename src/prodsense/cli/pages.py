@@ -27,7 +27,7 @@ def answer(
 
     `prodsense catalog --kind question` lists them.
     """
-    _check_ending(out, (".html",))
+    check_ending(out, (".html",))
 
     def ask(wh: Any) -> str:
         page = wh.answer(question)
@@ -48,7 +48,7 @@ def dashboard(
     warehouse: WarehouseOption = None,
 ) -> None:
     """Write a dashboard as one HTML file that needs no network, or as a picture."""
-    _check_ending(out, (".html", ".png"))
+    check_ending(out, (".html", ".png"))
 
     def draw(wh: Any) -> None:
         wh.dashboard(name).save(out)
@@ -57,7 +57,7 @@ def dashboard(
     print(out)
 
 
-def _check_ending(out: Path | None, allowed: tuple[str, ...]) -> None:
+def check_ending(out: Path | None, allowed: tuple[str, ...]) -> None:
     """Before the work, not after it."""
     if out and out.suffix.lower() not in allowed:
         raise UsageError(f"--out {out}: the file should end in {' or '.join(allowed)}")

@@ -44,7 +44,9 @@ class Metric:
     (semi-additive: the value of the period's last day with data), `matures` (days that must pass
     after a row's time before it counts; rows younger than that at `as_of` are left out and the
     period is marked incomplete), `share_of` (slices as a share of the total over that dimension list,
-    empty tuple for the grand total).
+    empty tuple for the grand total). `rolling` beside `per` is for grains finer than `per`: monthly users
+    of a day are those of the trailing days. `as_of` names a column (``relation.column``) that is watched
+    beside the source's own time: cohorts are dated by signup, but known as far as activity goes.
     """
 
     name: str
@@ -61,8 +63,23 @@ class Metric:
     last: bool = False
     matures: int = 0
     share_of: tuple[str, ...] | None = None
+    as_of: str = ""
     grain: Grain = "all"
     hidden: bool = False
+
+
+@dataclass(frozen=True)
+class MetricTree:
+    """How a metric is made of others: `metric` = `sql`, a formula of metrics with + - * / and ratio().
+
+    A derived metric is its own tree; this is for one with a source (revenue = orders * value of an order), or for
+    a second way to take one apart. That the formula gives the metric is checked whenever it is used.
+    """
+
+    name: str
+    says: str
+    metric: str
+    sql: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +140,16 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Detector:
-    """A named rule over a metric or a table that yields findings; `sql` selects them."""
+    """A named rule over a metric or a table that yields findings: what is off, where, since when, by how much.
+
+    Either `sql` (may be left to `detectors/<name>.sql`), a SELECT of findings, or `run(warehouse, **params)`, which
+    returns rows. Columns of a finding: ``subject, period, metric, value, expected, low, high, score, reason`` and,
+    to depart from the declared ones, ``severity, action``; all may be missing, others are kept behind them.
+
+    A rule that looks back takes the parameter ``as_of``; that is what makes it testable on history. `cooldown` is
+    how many days a closed finding stays quiet before the same one is raised again; `action` says what to do about
+    it. `prodsense.inference.detectors` makes the usual ones in a line.
+    """
 
     name: str
     says: str
@@ -131,6 +157,11 @@ class Detector:
     run: Callable[..., Any] | None = None
     params: tuple[Param, ...] = ()
     severity: Literal["info", "warning", "critical"] = "warning"
+    as_of: str = ""
+    metric: str = ""
+    cooldown: int = 7
+    action: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -273,6 +304,23 @@ class Field:
     required: bool = False
     says: str = ""
     unit: str = ""
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """Where users of a product act: a table or model, and which of its columns are user, time and event.
+
+    A pack's `events.py` declares its own as ``EVENTS_TABLE``; methods then need no columns to be named.
+    `where` says which rows count (not those of internal and test users).
+    """
+
+    table: str
+    user: str
+    time: str
+    event: str | None = None
+    device: str | None = None
+    dimensions: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,9 @@ class SparkEngine:
         options: Mapping[str, str] | None = None,
     ):
         self._owns_session = session is None
-        self._spark = start_session(options or {}) if session is None else _own_settings(session)
+        self.session = start_session(options or {}) if session is None else _own_settings(session)
         if location is None:
-            location = str(self._spark.conf.get("spark.sql.warehouse.dir")).removeprefix("file:") + "/prodsense"
+            location = str(self.session.conf.get("spark.sql.warehouse.dir")).removeprefix("file:") + "/prodsense"
         self.location = str(location)
         if "://" in self.location and not self.location.startswith("file://"):
             raise UnsupportedError(
@@ -155,7 +155,7 @@ class SparkEngine:
         missing = used - set(given)
         if missing:
             raise EngineError(f"no value for parameter {', '.join(sorted(missing))}")
-        return self._run(lambda: self._spark.sql(write(tree, "spark"), args=given or None))
+        return self._run(lambda: self.session.sql(write(tree, "spark"), args=given or None))
 
     def _run(self, action: Any) -> Any:
         from pyspark.errors import PySparkException
@@ -231,7 +231,7 @@ class SparkEngine:
             if with_default and table["parts"]:
                 chosen = ", ".join(f"CAST({value} AS {wanted[n]}) AS {_tick(n)}" for n, value in with_default.items())
                 frame = self._run(
-                    lambda: self._spark.sql(f"SELECT *, {chosen} FROM {self._register(relation)}")
+                    lambda: self.session.sql(f"SELECT *, {chosen} FROM {self._register(relation)}")
                 )
                 table["columns"] |= added
                 self._store(relation, frame, keep=lambda part: False)
@@ -288,7 +288,7 @@ class SparkEngine:
             if table["partition"] != column:
                 frame = self._frame(select, params)
                 texts = {_text(v) for v in values}
-                kept = self._spark.table(self._register(relation))
+                kept = self.session.table(self._register(relation))
                 from pyspark.sql import functions as f
 
                 outside = kept.where(~f.col(column).cast("string").isin(sorted(t for t in texts if t is not None)))
@@ -343,7 +343,7 @@ class SparkEngine:
         with self.transaction():
             table = self._table(relation)
             new = self._frame(select, params).persist()
-            old = self._spark.table(self._register(relation))
+            old = self.session.table(self._register(relation))
             kept = old.join(new.select(*key), on=list(key), how="left_anti")
             partition = table["partition"]
             if partition:
@@ -406,12 +406,12 @@ class SparkEngine:
         pq.write_table(rows, folder / "rows.parquet")
         self._run(lambda: (
             # With its schema given, Spark need not run a job to find it.
-            self._spark.read.schema(from_arrow_schema(rows.schema)).parquet(str(folder)).createOrReplaceTempView(name)
+            self.session.read.schema(from_arrow_schema(rows.schema)).parquet(str(folder)).createOrReplaceTempView(name)
         ))
         try:
             yield name
         finally:
-            self._spark.catalog.dropTempView(name)
+            self.session.catalog.dropTempView(name)
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -437,7 +437,7 @@ class SparkEngine:
         self._records.close()
         self._lake.close()
         if self._owns_session:
-            self._spark.stop()
+            self.session.stop()
 
     # -- folders -----------------------------------------------------------------------------------
 
@@ -460,14 +460,14 @@ class SparkEngine:
     def _read(self, table: Mapping[str, Any]) -> Any:
         schema = ", ".join(f"{_tick(n)} {t}" for n, t in table["columns"].items())
         if not table["parts"]:
-            return self._spark.createDataFrame([], schema)
+            return self.session.createDataFrame([], schema)
         versions: dict[str, list[str]] = {}
         for part in table["parts"]:
             base = str(Path(part["dir"]).parent) if table["partition"] else part["dir"]
             versions.setdefault(base, []).append(str(self._lake.root / part["dir"]))
         frames = []
         for base, folders in versions.items():
-            reader = self._spark.read.schema(schema)
+            reader = self.session.read.schema(schema)
             if table["partition"]:
                 reader = reader.option("basePath", str(self._lake.root / base))
             frames.append(reader.parquet(*folders).select(*(_tick(n) for n in table["columns"])))

@@ -1,1 +1,3 @@
-"""Inference: what caused a number, and how sure one can be. Each module is one method or what several share."""
+"""Inference: experiments, causes, why a number moved, what is off, what comes next. Each module is one method, or what
+several share; statistics packages load inside the functions that need them.
+"""

@@ -406,7 +406,7 @@ def csv_originals(
     path: str, header: Sequence[str], delimiter: str, rows: Sequence[int]
 ) -> dict[int, Original]:
     """Records of a CSV file as they stand, with their cells as a JSON object."""
-    source = tolerant.records(path)
+    source = tolerant.records(path, delimiter)
     next(source, None)
     picked, _ = tolerant.pick(source, rows)
     found: dict[int, Original] = {}

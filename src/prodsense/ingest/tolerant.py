@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +70,14 @@ def lines(path: str) -> Iterator[bytes]:
             yield rest[:-1] if rest.endswith(b"\r") else rest
 
 
-def records(path: str) -> Iterator[bytes]:
-    """Records of a CSV file, the header among them, blank ones left out; quoted fields may hold line ends."""
+def records(path: str, delimiters: str = ",;\t|") -> Iterator[bytes]:
+    """Records of a CSV file, the header among them, blank ones left out; quoted fields may hold line ends.
+
+    `delimiters` are the characters that part fields: one where it is known.
+    """
     queue: list[bytes] = []
     source = lines(path)
+    part = re.compile(b"[" + re.escape(delimiters.encode()) + b"]")
 
     def take() -> bytes | None:
         return queue.pop(0) if queue else next(source, None)
@@ -80,21 +85,46 @@ def records(path: str) -> Iterator[bytes]:
     while (line := take()) is not None:
         if not line:
             continue
-        if line.count(b'"') % 2 == 0:
+        if b'"' not in line or not _open(line, part, False):
             yield line
             continue
         held = [line]
-        closed = False
-        while len(held) < MAX_QUOTED_LINES and (following := take()) is not None:
+        inside = True
+        while inside and len(held) < MAX_QUOTED_LINES and (following := take()) is not None:
             held.append(following)
-            if following.count(b'"') % 2:
-                closed = True
-                break
-        if closed:
-            yield b"\n".join(held)
-        else:
+            inside = _open(following, part, True)
+        if inside:
             yield line
             queue[:0] = held[1:]
+        else:
+            yield b"\n".join(held)
+
+
+def _open(line: bytes, part: re.Pattern[bytes], inside: bool) -> bool:
+    """Whether a line ends inside a quoted field; `inside` says whether it begins in one.
+
+    A quote opens a field only where the field begins, as the engine reads it; elsewhere it is a character.
+    """
+    place = 0
+    while True:
+        if not inside:
+            first = place
+            while line[first : first + 1] == b" ":
+                first += 1
+            inside = line[first : first + 1] == b'"'
+            place = first + 1 if inside else place
+        if inside:
+            place = line.find(b'"', place) + 1
+            if not place:
+                return True
+            if line[place : place + 1] == b'"':
+                place += 1
+                continue
+            inside = False
+        following = part.search(line, place)
+        if following is None:
+            return False
+        place = following.end()
 
 
 def fields(record: bytes, delimiter: str) -> list[str]:
@@ -118,7 +148,7 @@ def split_csv(path: str, width: int, delimiter: str, sound: BinaryIO) -> list[Br
     separator = delimiter.encode()
     sound.write(b"_row" + separator + separator.join(b"c%d" % i for i in range(width)) + b"\n")
     plain = width - 1
-    source = records(path)
+    source = records(path, delimiter)
     next(source, None)
     for row, record in enumerate(source, 1):
         try:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.sql import placeholders
@@ -18,7 +19,7 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.engines.dialect import render
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
-from prodsense.metrics.definitions import ORDER, Definition, define, derived, leaves
+from prodsense.metrics.definitions import ORDER, Definition, define, derived, leaves, watched
 from prodsense.metrics.filters import read_filter
 from prodsense.metrics.names import column, ident
 from prodsense.metrics.parts import MATCHED, Ctes, Part, shape_of, write
@@ -216,9 +217,11 @@ def compile(request: Request, scope: Scope) -> Plan:
     if request.tz != "UTC":
         context.note(f"days and periods are those of {request.tz}")
     timed = {(d.relation.name, d.time): d.relation.is_day(d.time) for d in plan.definitions.values() if d.time}
+    seen = [watched(scope, metric) for metric in wanted.values() if metric.as_of]
+    also = {(relation.name, name): relation.is_day(name) for relation, name in seen}
     return Plan(
-        request, tree, probe_of(timed), metrics, by, grain, dict(context.literals.values), tuple(context.notes), sparse,
-        max((d.metric.matures for d in plan.definitions.values()), default=0),
+        request, tree, probe_of(timed, also), metrics, by, grain, dict(context.literals.values), tuple(context.notes),
+        sparse, max((d.metric.matures for d in plan.definitions.values()), default=0),
         tuple(dict.fromkeys(d.relation.name for d in plan.definitions.values())),
     )
 
@@ -317,19 +320,22 @@ def _with(select: exp.Select, ctes: Ctes) -> exp.Query:
     return select
 
 
-def probe_of(timed: dict[tuple[str, str], bool]) -> exp.Query | None:
-    """First and newest moment of each source's time, one row a source."""
+def probe_of(
+    timed: dict[tuple[str, str], bool], also: Mapping[tuple[str, str], bool] = MappingProxyType({})
+) -> exp.Query | None:
+    """First and newest moment of each source's time, one row a source; of what is watched beside, the newest alone."""
     from sqlglot import exp
 
     if not timed:
         return None
     selects = []
-    for (relation, time), is_day in timed.items():
+    for (relation, time), is_day in {**also, **timed}.items():
         schema, _, name = relation.rpartition(".")
         moment = exp.column(time)
+        first: exp.Expression = exp.Min(this=moment.copy()) if (relation, time) in timed else exp.Null()
         selects.append(
             exp.select(
-                exp.alias_(exp.cast(exp.Min(this=moment.copy()), "TIMESTAMP"), "first_moment"),
+                exp.alias_(exp.cast(first, "TIMESTAMP"), "first_moment"),
                 exp.alias_(exp.cast(exp.Max(this=moment), "TIMESTAMP"), "newest_moment"),
                 exp.alias_(exp.convert(is_day), "is_day"),
             ).from_(exp.table_(name, db=schema))
@@ -350,12 +356,9 @@ def newest(engine: Engine, plan: Plan) -> tuple[datetime | None, date | None]:
         earliest, latest = row["first_moment"], row["newest_moment"]
         if latest is None:
             continue
-        if row["is_day"]:
-            moments.append(periods.end_of_day(latest.date(), tz))
-            days.append(earliest.date())
-        else:
-            moments.append(latest)
-            days.append(periods.local_day(earliest, tz))
+        moments.append(periods.end_of_day(latest.date(), tz) if row["is_day"] else latest)
+        if earliest is not None:
+            days.append(earliest.date() if row["is_day"] else periods.local_day(earliest, tz))
     return max(moments, default=None), min(days, default=None)
 
 

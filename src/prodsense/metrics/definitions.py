@@ -61,6 +61,14 @@ class Definition:
             isinstance(node, exp.Count) and not isinstance(node.this, exp.Distinct)
         )
 
+    @property
+    def counts(self) -> bool:
+        """Whether the value is a count or a sum and nothing more, so that where nothing is there it is 0."""
+        from sqlglot import exp
+
+        node = self.value.this if isinstance(self.value, exp.Filter) else self.value
+        return isinstance(node, (exp.Sum, exp.CountIf, exp.Count))
+
     def subject(self) -> exp.Expression:
         """What a rolling metric counts: x of ``count(distinct x)``."""
         from sqlglot import exp
@@ -90,6 +98,8 @@ def define(scope: Scope, metric: Metric) -> Definition:
     time = metric.time or relation.time
     if time and time not in relation.columns:
         raise SqlError(f"{origin}: {relation.name} has no column {time}.{did_you_mean(time, set(relation.columns))}")
+    if metric.as_of:
+        watched(scope, metric)
     definition = Definition(metric, relation, time, value, where)
     _check_modifiers(definition, origin)
     return definition
@@ -129,7 +139,7 @@ def _check_modifiers(definition: Definition, origin: str) -> None:
     used = [name for name, value in timed.items() if value]
     if used and not definition.time:
         raise SqlError(f"{origin}: {used[0]} needs a time, and {definition.relation.name} has none")
-    for a, b in (("rolling", "per"), ("rolling", "last"), ("rolling", "matures"), ("per", "last")):
+    for a, b in (("rolling", "last"), ("rolling", "matures"), ("per", "last")):
         if timed[a] and timed[b]:
             raise SqlError(f"{origin}: {a} and {b} exclude each other")
     if metric.rolling:
@@ -140,6 +150,19 @@ def _check_modifiers(definition: Definition, origin: str) -> None:
         raise SqlError(f"{origin}: share_of takes a plain aggregate")
     if metric.rolling < 0 or metric.matures < 0:
         raise SqlError(f"{origin}: days count from 1")
+
+
+def watched(scope: Scope, metric: Metric) -> tuple[Relation, str]:
+    """The relation and column that `as_of` of a metric names; SqlError when there is no such."""
+    origin = f"{scope.pack}.{metric.name}"
+    name, _, column = metric.as_of.rpartition(".")
+    if not name:
+        raise SqlError(f"{origin}: as_of reads relation.column, not {metric.as_of!r}")
+    relation = scope.relation(name, origin)
+    if column not in relation.columns:
+        hint = did_you_mean(column, set(relation.columns))
+        raise SqlError(f"{origin}: {relation.name} has no column {column}.{hint}")
+    return relation, column
 
 
 def leaves(scope: Scope, metric: Metric, chain: tuple[str, ...] = ()) -> list[Metric]:
@@ -164,8 +187,11 @@ def parts_of(scope: Scope, metric: Metric) -> tuple[str, ...]:
             raise SqlError(f"{origin}: no metric named {name}.{did_you_mean(name, set(scope.metrics))}")
     if not names:
         raise SqlError(f"{origin}: has no source and names no metric")
-    if metric.rolling or metric.per or metric.last or metric.matures or metric.where or metric.share_of is not None:
-        raise SqlError(f"{origin}: is derived; rolling, per, last, matures, share_of and where belong to its parts")
+    if metric.rolling or metric.per or metric.last or metric.matures or metric.where or metric.as_of \
+            or metric.share_of is not None:
+        raise SqlError(
+            f"{origin}: is derived; rolling, per, last, matures, as_of, share_of and where belong to its parts"
+        )
     return names
 
 

@@ -8,8 +8,10 @@
         models/*.sql     derived tables and views
         queries/*.sql    named queries
         policies/*.sql   violations of a policy that policies.py declares
-        metrics.py       METRICS, DIMENSIONS
-        policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py, events.py
+        detectors/*.sql  findings of a detector that detectors.py declares
+        metrics.py       METRICS, DIMENSIONS, TREES
+        policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py
+        events.py        EVENTS, EVENTS_TABLE
         dashboards.py    CHARTS, DASHBOARDS
         simulate.py      simulate(days, scale, seed) -> Simulation
 """
@@ -35,8 +37,10 @@ from prodsense.contracts.vocabulary import (
     Detector,
     Dimension,
     Event,
+    EventSource,
     Experiment,
     Metric,
+    MetricTree,
     Model,
     Param,
     Pipeline,
@@ -53,7 +57,7 @@ class Pack:
     """Everything known about one product; each part is read when first used.
 
     Parts are mappings by bare name: `tables`, `models`, `metrics`, `dimensions`, `queries`, `policies`,
-    `analyses`, `detectors`, `experiments`, `pipelines`, `events`, `charts`, `dashboards`, `questions`.
+    `analyses`, `trees`, `detectors`, `experiments`, `pipelines`, `events`, `charts`, `dashboards`, `questions`.
     """
 
     def __init__(self, name: str, title: str, says: str, module: str):
@@ -108,6 +112,10 @@ class Pack:
         return self._declared("metrics", "METRICS")
 
     @cached_property
+    def trees(self) -> Mapping[str, MetricTree]:
+        return self._declared("metrics", "TREES")
+
+    @cached_property
     def dimensions(self) -> Mapping[str, Dimension]:
         return self._declared("metrics", "DIMENSIONS")
 
@@ -133,7 +141,19 @@ class Pack:
 
     @cached_property
     def detectors(self) -> Mapping[str, Detector]:
-        return self._declared("detectors", "DETECTORS")
+        found = dict(self._declared("detectors", "DETECTORS"))
+        for name, text, path in self._files("detectors"):
+            if name not in found:
+                raise ContractError(f"{path}: no detector of that name is declared in detectors.py")
+            query, declared = read_query(name, text, path), found[name]
+            found[name] = replace(
+                declared, sql=text, params=declared.params or query.params, as_of=declared.as_of or query.as_of,
+                path=path,
+            )
+        for name, detector in found.items():
+            if bool(detector.sql) == (detector.run is not None):
+                raise ContractError(f"{self.name}: detector {name} takes either detectors/{name}.sql or a run")
+        return found
 
     @cached_property
     def experiments(self) -> Mapping[str, Experiment]:
@@ -146,6 +166,13 @@ class Pack:
     @cached_property
     def events(self) -> Mapping[str, Event]:
         return self._declared("events", "EVENTS")
+
+    @cached_property
+    def event_source(self) -> EventSource | None:
+        """Where its users act, if the pack declares it (``EVENTS_TABLE`` of events.py)."""
+        if find_spec(f"{self.module}.events") is None:
+            return None
+        return getattr(import_module(f"{self.module}.events"), "EVENTS_TABLE", None)
 
     @cached_property
     def charts(self) -> Mapping[str, Chart]:
@@ -190,6 +217,8 @@ class Pack:
             if not metric.hidden:
                 yield entry("metric", metric.name, metric.says, unit=metric.unit, better=metric.better,
                             by=list(metric.by), grain=metric.grain)
+        for tree in self.trees.values():
+            yield entry("tree", tree.name, tree.says, metric=tree.metric, sql=tree.sql)
         for kind, artefacts in (("query", self.queries), ("policy", self.policies), ("detector", self.detectors)):
             for artefact in artefacts.values():
                 yield entry(kind, artefact.name, artefact.says, params=_params(artefact))

@@ -8,15 +8,15 @@ repeated events, sessions whose end never comes, and can be stopped and started 
 from __future__ import annotations
 
 import heapq
-import json
 import math
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, MutableSequence
-from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from prodsense.errors import ContractError, UsageError
-from prodsense.realtime.state import SessionState, moment, text
+from prodsense.errors import ContractError
+from prodsense.realtime.state import FixedState, SessionState, moment, text
 
 #: The event type that closes a session; it is not counted itself.
 SESSION_END = "session_end"
@@ -113,13 +113,25 @@ def _known(event: Event, name: str) -> Any:
     return None if value == "" else value
 
 
-def _duration(event: Event) -> float:
-    value = event.get(DURATION)
-    if event["event_type"] != VIEW or value is None:
+def view_seconds(kind: Any, value: Any) -> float | None:
+    """What an event adds to the seconds of views: 0 for other types and where none is given; None: it is no length."""
+    if kind != VIEW or value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _duration(event: Event) -> float:
+    seconds = view_seconds(event["event_type"], event.get(DURATION))
+    if seconds is None:
+        value = event.get(DURATION)
         raise ContractError(f"{DURATION} should be a number of seconds, 0 or more, not {value!r}; mend the event")
-    return float(value)
+    return seconds
 
 
 def _count(item: dict[str, Any], engagement: list[int], view_seconds: list[float]) -> None:
@@ -131,44 +143,75 @@ def _count(item: dict[str, Any], engagement: list[int], view_seconds: list[float
         engagement[0] += 1
 
 
-@dataclass
 class FixedBuffer:
-    """A buffer of `size` items with its totals, as one object that can be stopped and started again.
+    """A buffer of `size` events with its totals, as one object that can be stopped and started again.
 
-    At any moment, totals plus what a flush would add are the totals of all events so far.
+    At any moment, totals plus what a flush would add are the totals of all events so far. An event that lacks
+    user_id, event_type or post_id, or a view whose duration is no number of seconds, is counted as `ignored`; one
+    whose event_id is among the last `remember` that were taken in, as `duplicate`. Ids are compared as text.
+    `FixedBatch` does the same on Arrow batches; the two read each other's state.
     """
 
-    size: int
-    test_users: Collection[Any] = ()
-    items: list[dict[str, Any]] = field(default_factory=list)
-    engagements: int = 0
-    view_seconds: float = 0.0
+    def __init__(
+        self, size: int = 1000, test_users: Iterable[Any] = (), *, remember: int = 10_000,
+        state: FixedState | None = None,
+    ):  # fmt: skip
+        self.state = state or FixedState.fresh(size, remember)
+        self.test_users = frozenset(str(user) for user in test_users)
+        # Displaced from the left in constant time.
+        self._items: deque[dict[str, Any]] = deque(
+            {"data": {"event_type": kind, "post_id": post, DURATION: seconds}, "is_test": is_test}
+            for post, kind, seconds, is_test in self.state.items
+        )
 
-    def __post_init__(self) -> None:
-        if self.size <= 0:
-            raise UsageError(f"a buffer's size should be 1 or more, not {self.size}")
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """``engagements`` and ``view_seconds`` of the events that left the buffer."""
+        return self.state.totals
 
     def add(self, event: Event | None) -> None:
         """Take one event in; see `process_fixed_buffer_stream`."""
-        engagement, seconds = [self.engagements], [self.view_seconds]
-        process_fixed_buffer_stream(event, self.items, self.size, engagement, seconds, self.test_users)
-        self.engagements, self.view_seconds = engagement[0], seconds[0]
+        state, event = self.state, event or {}
+        state.counts["read"] += 1
+        user, kind, post, identity = (text(event.get(n)) for n in ("user_id", "event_type", "post_id", "event_id"))
+        seconds = view_seconds(kind, event.get(DURATION))
+        if user is None or kind is None or post is None or seconds is None:
+            state.counts["ignored"] += 1
+            return
+        if identity is not None and state.remember:
+            if identity in state.ids:
+                state.counts["duplicate"] += 1
+                return
+            state.ids[identity] = None
+            if len(state.ids) > state.remember:
+                state.ids.popitem(last=False)
+        state.counts["test"] += user in self.test_users
+        known = {"user_id": user, "event_type": kind, "post_id": post, DURATION: seconds}
+        engagements, total = [state.engagements], [state.view_seconds]
+        process_fixed_buffer_stream(known, self._items, state.size, engagements, total, self.test_users)
+        state.engagements, state.view_seconds = engagements[0], total[0]
 
     def flush(self) -> None:
-        """Count and drop all items; see `flush_fixed_buffer`."""
-        engagement, seconds = [self.engagements], [self.view_seconds]
-        flush_fixed_buffer(self.items, engagement, seconds)
-        self.engagements, self.view_seconds = engagement[0], seconds[0]
+        """Count and drop all events; see `flush_fixed_buffer`."""
+        engagements, total = [self.state.engagements], [self.state.view_seconds]
+        flush_fixed_buffer(self._items, engagements, total)
+        self.state.engagements, self.state.view_seconds = engagements[0], total[0]
 
     def to_json(self) -> str:
-        """All but the test users; times in events become text."""
-        names = ("size", "items", "engagements", "view_seconds")
-        return json.dumps({name: getattr(self, name) for name in names}, default=str)
+        """All but the test users; what waits remembers whether it is a test user's."""
+        self.state.items = [
+            (item["data"]["post_id"], item["data"]["event_type"], item["data"][DURATION], item["is_test"])
+            for item in self._items
+        ]
+        return self.state.to_json()
 
     @classmethod
-    def from_json(cls, saved: str, test_users: Collection[Any] = ()) -> FixedBuffer:
-        """The buffer that `to_json` wrote."""
-        return cls(test_users=test_users, **json.loads(saved))
+    def from_json(cls, saved: str, test_users: Iterable[Any] = ()) -> FixedBuffer:
+        """The buffer that `to_json` of this class or of `FixedBatch` wrote."""
+        return cls(test_users=test_users, state=FixedState.from_json(saved))
 
 
 class SessionBuffer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from prodsense.errors import ContractError
 from prodsense.realtime.buffers import SESSION_END
-from prodsense.realtime.state import OpenSession, SessionState, moment, text
+from prodsense.realtime.state import SessionState, moment, text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +56,9 @@ _COUNTS = pa.schema({"row": pa.int64(), "kind": pa.string(), "events": pa.int64(
 #: Before every time there is.
 _NEVER = -(2**62)
 
+#: The times that a datetime can say; Arrow knows others.
+_FIRST, _LAST = moment(datetime.min), moment(datetime.max)
+
 
 class MicroBatch:
     """As `SessionBuffer`, fed with batches. The same events in the same order leave the same state, however
@@ -92,6 +95,21 @@ class MicroBatch:
         """Where events ended; see `SessionState`."""
         return self._state.counts
 
+    @property
+    def lengths(self) -> tuple[timedelta, timedelta]:
+        """Timeout and lateness."""
+        return timedelta(microseconds=self._state.timeout), timedelta(microseconds=self._state.lateness)
+
+    @property
+    def pending(self) -> int:
+        """Events that wait for the watermark."""
+        return self._pending.num_rows
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that are open."""
+        return self._open.num_rows
+
     def add(self, batch: pa.Table | pa.RecordBatch) -> pa.Table:
         """Take a batch in, in order of its rows; return the rows (`OUTPUT`) of the sessions that it closed.
 
@@ -115,28 +133,19 @@ class MicroBatch:
             return OUTPUT.empty_table()
         return self._settle(flush=True)
 
-    def snapshot(self) -> SessionState:
-        """The whole state, to be read by `SessionBuffer` or written down."""
-        state = self._state
-        sessions = [OpenSession(start, last) for start, last in _rows(self._open, "start", "last")]
-        for row, kind, events in _rows(self._counts, "row", "kind", "events"):
-            sessions[row].counts[kind] = events
-        return SessionState(
-            state.timeout, state.lateness, state.newest, state.watermark,
-            sorted(_rows(self._pending, *_PENDING.names)),
-            OrderedDict(sorted(_rows(self._ids, "id", "at"), key=lambda item: (item[1], item[0]))),
-            OrderedDict(
-                sorted(
-                    zip(self._open.column("session").to_pylist(), sessions, strict=True),
-                    key=lambda item: (item[1].last, item[0]),
-                )
-            ),
-            dict(state.totals), dict(state.counts),
-        )  # fmt: skip
-
     def to_json(self) -> str:
-        """All but the test users."""
-        return self.snapshot().to_json()
+        """All but the test users; equal states give equal text, also of `SessionBuffer`."""
+        opened = self._open.append_column("row", pa.array(np.arange(self._open.num_rows)))
+        opened = _sorted(opened, ["last", "session"])
+        rank = np.empty(opened.num_rows, dtype=np.int64)
+        rank[_numpy(opened, "row")] = np.arange(opened.num_rows)
+        held = self._counts.set_column(0, "row", pa.array(rank[_numpy(self._counts, "row")]))
+        return self._state.write(
+            _sorted(self._pending, _PENDING.names).to_pydict(),
+            _sorted(self._ids, ["at", "id"]).to_pydict(),
+            opened.drop_columns(["row"]).to_pydict(),
+            _sorted(held, ["row", "kind"]).to_pydict(),
+        )
 
     @classmethod
     def from_json(cls, saved: str, test_users: Iterable[Any] = ()) -> MicroBatch:
@@ -145,7 +154,7 @@ class MicroBatch:
 
     def _take(self, arrived: pa.Table, read: int) -> pa.Table:
         state = self._state
-        known = arrived.filter(_all_valid(arrived, ("session_id", "user_id", "event_type", "at")))
+        known = _where(arrived, _all_valid(arrived, ("session_id", "user_id", "event_type", "at")))
         at = _numpy(known, "at")
         state.counts["read"] += read
         state.counts["ignored"] += read - len(at)
@@ -156,7 +165,7 @@ class MicroBatch:
         mark = np.maximum(newest - state.lateness, _NEVER if state.watermark is None else state.watermark)
         in_time = at >= mark[:-1]
         state.counts["late"] += int((~in_time).sum())
-        kept = known.filter(pa.array(in_time))
+        kept = _where(known, in_time)
         fresh = pa.table(
             [
                 kept.column("at"),
@@ -189,6 +198,8 @@ class MicroBatch:
         at = _numpy(released, "at")
         named = np.flatnonzero(pc.not_equal(released.column("id"), "").to_numpy(zero_copy_only=False))
         old = self._ids.num_rows
+        if not len(named) and not old:
+            return released
         both = pa.chunked_array(
             [*self._ids.column("id").chunks, *released.column("id").take(pa.array(named)).chunks], pa.string()
         )
@@ -217,7 +228,7 @@ class MicroBatch:
         np.maximum.at(latest, codes, times)
         alive = latest + self._state.lateness >= mark
         self._ids = pa.table([ids, pa.array(latest)], schema=_IDS).filter(pa.array(alive)).combine_chunks()
-        return released if keep.all() else released.filter(pa.array(keep)).combine_chunks()
+        return _where(released, keep).combine_chunks()
 
     def _sessions(self, rows: pa.Table, mark: int, flush: bool) -> pa.Table:
         state, held = self._state, self._open.num_rows
@@ -270,14 +281,11 @@ class MicroBatch:
         )
         owner = np.concatenate([place[_numpy(self._counts, "row")], part[counted]])
         weight = np.concatenate([_numpy(self._counts, "events"), np.ones(len(counted), dtype=np.int64)])
-        key, inverse = np.unique(owner * max(len(kind_names), 1) + kinds, return_inverse=True)
-        events = np.zeros(len(key), dtype=np.int64)
-        np.add.at(events, inverse, weight)
+        key, events = _sums(owner * max(len(kind_names), 1) + kinds, weight)
         owner, kinds = np.divmod(key, max(len(kind_names), 1))
 
         done = closed[owner]
-        sums = np.zeros(len(kind_names), dtype=np.int64)
-        np.add.at(sums, kinds[done], events[done])
+        sums = np.bincount(kinds[done], events[done], len(kind_names)).astype(np.int64)
         for kind, number in zip(kind_names.to_pylist(), sums.tolist(), strict=True):
             if number:
                 state.totals[kind] = state.totals.get(kind, 0) + number
@@ -311,11 +319,16 @@ def _arrived(batch: pa.Table | pa.RecordBatch) -> pa.Table:
     absent = [name for name in FIELDS[:4] if name not in batch.schema.names]
     if absent:
         raise ContractError(f"the batch has no column {', '.join(absent)}; rename its columns to {', '.join(FIELDS)}")
-    columns: dict[str, Any] = {"at": _micros(batch.column("timestamp"))}
+    at = _micros(batch.column("timestamp"))
+    inside = pc.and_(pc.greater_equal(at, _FIRST), pc.less_equal(at, _LAST))
+    columns: dict[str, Any] = {"at": pc.if_else(inside, at, pa.scalar(None, pa.int64()))}
     for name in ("session_id", "user_id", "event_type", "event_id"):
         if name in batch.schema.names:
             column = batch.column(name).cast(pa.string())
-            columns[name] = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+            empty = pc.equal(column, "")
+            if pc.any(empty).as_py():
+                column = pc.if_else(empty, pa.scalar(None, pa.string()), column)
+            columns[name] = column
         else:
             columns[name] = pa.nulls(batch.num_rows, pa.string())
     return pa.table(columns)
@@ -335,11 +348,16 @@ def _micros(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return pa.nulls(len(column), pa.int64())
 
 
-def _all_valid(table: pa.Table, names: Iterable[str]) -> Any:
+def _where(table: pa.Table, kept: NDArray[np.bool_]) -> pa.Table:
+    """The rows that are kept; nothing is copied where all are."""
+    return table if kept.all() else table.filter(pa.array(kept))
+
+
+def _all_valid(table: pa.Table, names: Iterable[str]) -> NDArray[np.bool_]:
     valid = np.ones(table.num_rows, dtype=bool)
     for name in names:
         valid &= table.column(name).is_valid().to_numpy()
-    return pa.array(valid)
+    return valid
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
@@ -352,6 +370,22 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
 
 def _numpy(table: pa.Table, name: str) -> NDArray[Any]:
     return table.column(name).to_numpy()
+
+
+def _sums(key: NDArray[np.int64], weight: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct keys in order, and the sum of the weights of each; weights are 1 or more."""
+    if not len(key):
+        return key, weight
+    if key.max() < 8 * len(key) + 1024:  # counting in place of sorting, while the places are few
+        sums = np.bincount(key, weight).astype(np.int64)  # exact below 2^53
+        found = np.flatnonzero(sums)
+        return found, sums[found]
+    found, inverse = np.unique(key, return_inverse=True)
+    return found, np.bincount(inverse, weight).astype(np.int64)
+
+
+def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in names])
 
 
 def _rows(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:

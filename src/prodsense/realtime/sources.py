@@ -1,4 +1,4 @@
-"""Where a stream's events come from: NDJSON in a growing file or on stdin, and HTTP POST.
+"""Where a stream's events come from: NDJSON in a growing file or on stdin, and HTTP POST. For Kafka see `kafka`.
 
 Lines that are no JSON object are counted and left out; what is wrong inside an object is counted by the stream.
 """
@@ -7,62 +7,41 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import select
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prodsense.errors import UsageError
+from prodsense.errors import ProdsenseError, UsageError
+from prodsense.realtime.decode import Intake, decode_lines, load_object, parse_lines
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from prodsense.realtime.checkpoint import Stream
+    from prodsense.realtime.checkpoint import Checkpointed
 
 #: The first bytes of a file, by which it is known again.
 _HEAD = 1024
 
 
-@dataclass(frozen=True)
-class Intake:
-    """What was read: `lines` that held events, and `malformed` lines that were no JSON object."""
-
-    lines: int = 0
-    malformed: int = 0
-
-    def __add__(self, other: Intake) -> Intake:
-        return Intake(self.lines + other.lines, self.malformed + other.malformed)
-
-
-def parse_lines(lines: Iterable[str | bytes]) -> tuple[list[dict[str, Any]], Intake]:
-    """The JSON objects of NDJSON lines; blank lines are nothing."""
-    events, malformed = [], 0
-    for line in lines:
-        if not line.strip():
-            continue
-        event = _object(line)
-        if event is None:
-            malformed += 1
-        else:
-            events.append(event)
-    return events, Intake(len(events), malformed)
-
-
 def read_file(
-    stream: Stream,
+    stream: Checkpointed,
     path: str | Path,
     *,
     batch: int = 10_000,
     follow: Callable[[], bool] | None = None,
     pause: float = 0.5,
+    progress: Callable[[Intake], None] | None = None,
 ) -> Intake:
     """Push what an NDJSON file holds beyond the stream's position, `batch` lines a transaction.
 
     Returns at the end of the file; with `follow` it waits there for `pause` seconds and goes on while
     `follow()` is true. A last line without line break is taken when it is a whole object, else left for the
-    next time. Raises UsageError where the file is not the one that the stream has read so far.
+    next time. `progress` hears of every commit. Raises UsageError where the file is not the one that the stream
+    has read so far.
     """
     path = Path(path)
     if not path.is_file():
@@ -73,13 +52,15 @@ def read_file(
         while True:
             file.seek(offset)
             lines = list(islice(file, batch))
-            if lines and not lines[-1].endswith(b"\n") and _object(lines[-1]) is None:
+            if lines and not lines[-1].endswith(b"\n") and load_object(lines[-1]) is None:
                 lines.pop()
             if lines:
                 offset += sum(map(len, lines))
-                events, intake = parse_lines(lines)
+                events, intake = decode_lines(lines)
                 stream.push(events, {"bytes": offset, **_fingerprint(file, offset)})
                 total += intake
+                if progress:
+                    progress(intake)
             elif follow is not None and follow():
                 time.sleep(pause)
                 if path.stat().st_size < offset:
@@ -88,26 +69,69 @@ def read_file(
                 return total
 
 
-def read_lines(stream: Stream, lines: Iterable[str | bytes], *, batch: int = 10_000) -> Intake:
-    """Push NDJSON from something that cannot be rewound, like `sys.stdin.buffer`, `batch` lines a transaction.
+def read_lines(
+    stream: Checkpointed,
+    lines: Iterable[str | bytes],
+    *,
+    batch: int = 10_000,
+    wait: float = 1.0,
+    progress: Callable[[Intake], None] | None = None,
+) -> Intake:
+    """Push NDJSON from something that cannot be rewound, like `sys.stdin.buffer`, up to `batch` lines a transaction.
 
-    There is no position to go back to: after a crash send the same lines again. Those that the stream has are
-    dropped as repeats (they need an event_id) or as late.
+    Of a pipe, lines that have come are pushed after `wait` seconds at the latest. There is no position to go back
+    to: after a crash send the same lines again. Those that the stream has are dropped as repeats (they need an
+    event_id) or as late. `progress` hears of every commit and, from a pipe, at every wait in vain.
     """
-    total, source = Intake(), iter(lines)
-    while some := list(islice(source, batch)):
-        events, intake = parse_lines(some)
-        stream.push(events)
-        total += intake
+    total = Intake()
+    for some in _arriving(lines, batch, wait):
+        intake = Intake()
+        if some:
+            events, intake = decode_lines(some)
+            stream.push(events)
+            total += intake
+        if progress:
+            progress(intake)
     return total
 
 
-def http_app(stream: Stream, *, max_bytes: int = 8_000_000) -> Starlette:
+def _arriving(lines: Iterable[str | bytes], batch: int, wait: float) -> Iterator[list[Any]]:
+    """Lists of up to `batch` lines; of a pipe what has come after `wait` seconds, maybe nothing."""
+    try:
+        pipe = lines.fileno()  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        source = iter(lines)
+        while some := list(islice(source, batch)):
+            yield some
+        return
+    rest, ready = b"", list[bytes]()
+    until = time.monotonic() + wait
+    while True:
+        left = until - time.monotonic()
+        if left <= 0 or len(ready) >= batch:
+            yield ready[:batch]
+            ready = ready[batch:]
+            until = time.monotonic() + wait
+        elif select.select([pipe], [], [], left)[0]:
+            block = os.read(pipe, 1 << 18)
+            if not block:
+                break
+            *whole, rest = (rest + block).split(b"\n")
+            ready += whole
+    if rest:
+        ready.append(rest)
+    for at in range(0, len(ready), batch):
+        yield ready[at : at + batch]
+
+
+def http_app(
+    stream: Checkpointed, *, max_bytes: int = 8_000_000, progress: Callable[[Intake], None] | None = None
+) -> Starlette:
     """An ASGI app that takes events at ``POST /events``: NDJSON, or a JSON object or array of objects.
 
     It answers 200 with ``{"events": n}`` after the commit. Any other answer means that none of the request was
     taken in, so send it again: repeats are dropped by their event_id, which each event therefore needs. 400: not JSON
-    objects with an event_id; 413: more than `max_bytes`.
+    objects with an event_id; 413: more than `max_bytes`; 503: not now. `progress` hears of every commit.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -124,7 +148,12 @@ def http_app(stream: Stream, *, max_bytes: int = 8_000_000) -> Starlette:
         events = _body(bytes(body))
         if isinstance(events, str):
             return JSONResponse({"error": events}, 400)
-        await run_in_threadpool(stream.push, events)
+        try:
+            await run_in_threadpool(stream.push, events)
+        except ProdsenseError as error:
+            return JSONResponse({"error": error.message}, 503)
+        if progress:
+            progress(Intake(len(events)))
         return JSONResponse({"events": len(events)})
 
     return Starlette(routes=[Route("/events", post, methods=["POST"])])
@@ -148,21 +177,13 @@ def _body(body: bytes) -> list[dict[str, Any]] | str:
     return events
 
 
-def _object(line: str | bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _fingerprint(file: Any, offset: int) -> dict[str, Any]:
     """How to know a file again: its first bytes, as far as they have been read."""
     file.seek(0)
     return {"head": hashlib.sha256(file.read(min(offset, _HEAD))).hexdigest()}
 
 
-def _resume(stream: Stream, file: Any, path: Path) -> int:
+def _resume(stream: Checkpointed, file: Any, path: Path) -> int:
     position = stream.position
     if position is None:
         return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import REQUIRED, Analysis, Param
 from prodsense.errors import UsageError
+from prodsense.packs.declared import funnel_analysis, retention_analysis
 from prodsense.packs.delivery.delivery_times import (
     ActionProblem,
     calculate_delivery_times,
@@ -78,6 +79,17 @@ def _json(text: str, name: str, kind: type[list[Any]] | type[dict[str, Any]]) ->
 
 
 ANALYSES = (
+    funnel_analysis(
+        "order_funnel",
+        "How far orders get from placed to delivered, where the others stop, and how long each step takes.",
+        "delivery.order_steps", user="order_id", time="happened_at", event="step",
+        steps=("placed", "assigned", "arrived", "picked_up", "delivered"), within="4h",
+    ),
+    retention_analysis(
+        "reorder_retention",
+        "Which share of the customers orders again, by days since their first order in the data and week of it.",
+        "delivery", grain="week", days=28,
+    ),
     Analysis(
         "batched_delivery_time_effect",
         "Delivery time of batched less individual deliveries at equal distance and preparation time: adjusted"
