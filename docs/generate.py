@@ -266,6 +266,8 @@ def experiment_section(pack: Any) -> Iterator[str]:
         yield f"* primary: {codes(e.primary)}"
         if e.guardrails:
             yield "* guardrails and their margins: " + ", ".join(f"`{n}` {m}" for n, m in e.guardrails.items())
+        if e.secondary:
+            yield f"* shown beside: {codes(e.secondary)}"
         if e.plan:
             yield f"* plan: {' '.join(e.plan.split())}"
         yield ""
