@@ -8,7 +8,7 @@ WITH cuts AS (
         COALESCE(MAX(CASE WHEN setting = 'tier_core_days' THEN value END), 8) AS core_days
     FROM settings
 ),
-over AS (
+finished AS (
     SELECT month, ROW_NUMBER() OVER (ORDER BY month DESC) AS place
     FROM (SELECT DISTINCT month FROM user_month_active_days) AS known
     WHERE add_days(period_start(add_days(month, 31), 'month'), -1) <= date_of(:as_of)
@@ -16,7 +16,7 @@ over AS (
 counted AS (
     SELECT d.month, d.active_days, COUNT(*) AS users
     FROM user_month_active_days AS d
-    JOIN over AS o ON o.month = d.month AND o.place <= :months
+    JOIN finished AS o ON o.month = d.month AND o.place <= :months
     JOIN members AS m ON m.user_id = d.user_id
     WHERE NOT m.is_internal
     GROUP BY d.month, d.active_days
