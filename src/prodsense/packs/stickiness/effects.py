@@ -261,11 +261,14 @@ def e_value(mean: float, effect: float, low: float, high: float) -> float | None
 
 
 def _finding(row: dict[str, Any], alpha: float) -> str:
-    better = row["effect"] > 0
+    """What a row says, in words: after correction, and beside the plain difference."""
+    effect, plain = row["effect"], row["difference"]
     if row["p_adjusted"] is not None and row["p_adjusted"] < alpha:
-        return f"adopters do {'better' if better else 'worse'} than like users"
+        return f"adopters do {'better' if effect > 0 else 'worse'} than like users"
     if row["difference_low"] is not None and not row["difference_low"] <= 0 <= row["difference_high"]:
-        return "explained by who adopts: like users do the same"
+        if effect * plain <= 0 or abs(effect) < abs(plain) / 2:
+            return "explained by who adopts: like users do nearly the same"
+        return "not sure: a difference remains, but chance may make it"
     return "no difference seen"
 
 

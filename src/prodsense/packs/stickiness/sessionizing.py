@@ -153,7 +153,7 @@ def measures(found: Answer) -> dict[str, Any]:
 
     table = found.arrow
     users = table["user_id"].combine_chunks().dictionary_encode()
-    who = users.indices.to_numpy(zero_copy_only=False)
+    who = users.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     start, end = (
         table[name].cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]").astype(np.int64) // 1000
         for name in ("session_start", "session_end")
@@ -170,7 +170,7 @@ def measures(found: Answer) -> dict[str, Any]:
         same = who[1:] == who[:-1]
         gaps = np.maximum(start[1:] - latest[:-1], 0)[same] / 3.6e6
     minutes = float(table["seconds"].to_numpy().sum()) / 60 if table.num_rows else 0.0
-    user_days = len(np.unique(who.astype(np.int64) * 4_000_000 + days[order])) if table.num_rows else 0
+    user_days = len(np.unique(who * 4_000_000 + days[order])) if table.num_rows else 0
     return {
         "sessions": table.num_rows, "users": len(users.dictionary) if table.num_rows else 0, "user_days": user_days,
         "sessions_per_user_day": table.num_rows / user_days if user_days else None,

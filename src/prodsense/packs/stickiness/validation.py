@@ -17,8 +17,8 @@ CHECKS: dict[str, tuple[str, bool, str]] = {
         " - COUNT(DISTINCT event_date) END AS found FROM stickiness.event_log",
     ),
     "repeated_events": (
-        "events that repeat another one of the same user, moment, type, content and session", True,
-        "SELECT COALESCE(SUM(n - 1), 0) AS found FROM (SELECT COUNT(*) AS n FROM stickiness.user_events"
+        "events that repeat another one of the same user, moment, type, content and session, if over 1% of all do", True,
+        "SELECT CASE WHEN SUM(n - 1) * 100 > SUM(n) THEN SUM(n - 1) ELSE 0 END AS found FROM (SELECT COUNT(*) AS n FROM stickiness.user_events"
         " GROUP BY user_id, timestamp, event_type, content_type, feature_name, session_id, platform) AS same",
     ),
     "clocks_far_ahead": (
