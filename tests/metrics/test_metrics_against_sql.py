@@ -117,6 +117,20 @@ CASES: dict[str, tuple[list[str], dict[str, Any], str]] = {
         """SELECT date_trunc('month', day)::date, avg(n) FROM
            (SELECT day, count(DISTINCT customer_id) n FROM shop.orders GROUP BY 1) GROUP BY 1 ORDER BY 1""",
     ),
+    "daily distinct of a slice is a mean over all days with orders, not over the slice's own": (
+        ["daily_buyers"], {"grain": "month", "by": "tier"},
+        """SELECT m, tier, sum(k) / n FROM
+           (SELECT date_trunc('month', day)::date m, day, tier, count(DISTINCT customer_id) k
+            FROM shop.orders LEFT JOIN shop.customers USING (customer_id) GROUP BY 1, 2, 3)
+           JOIN (SELECT date_trunc('month', day)::date m, count(DISTINCT day) n FROM shop.orders GROUP BY 1) USING (m)
+           GROUP BY m, tier, n ORDER BY 1, 2 NULLS LAST""",
+    ),
+    "daily distinct under a condition is over all days with orders too": (
+        ["daily_buyers"], {"grain": "all", "where": "status = 'cancelled'", "since": "2024-02-03"},
+        """SELECT sum(n) / (SELECT count(DISTINCT day) FROM shop.orders WHERE day >= '2024-02-03') FROM
+           (SELECT day, count(DISTINCT customer_id) n FROM shop.orders
+           WHERE day >= '2024-02-03' AND status = 'cancelled' GROUP BY 1)""",
+    ),
     "daily distinct by day": (
         ["daily_buyers"], {"since": "2024-02-05", "until": "2024-02-09"},
         """SELECT d.day, n FROM (VALUES (DATE '2024-02-05'), ('2024-02-06'), ('2024-02-07'), ('2024-02-08')) d(day)

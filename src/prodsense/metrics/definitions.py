@@ -61,6 +61,14 @@ class Definition:
             isinstance(node, exp.Count) and not isinstance(node.this, exp.Distinct)
         )
 
+    @property
+    def counts(self) -> bool:
+        """Whether the value is a count or a sum and nothing more, so that where nothing is there it is 0."""
+        from sqlglot import exp
+
+        node = self.value.this if isinstance(self.value, exp.Filter) else self.value
+        return isinstance(node, (exp.Sum, exp.CountIf, exp.Count))
+
     def subject(self) -> exp.Expression:
         """What a rolling metric counts: x of ``count(distinct x)``."""
         from sqlglot import exp

@@ -7,7 +7,7 @@ a part, so that ten metrics cost one scan: a metric's condition becomes a FILTER
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from prodsense.contracts.sql import parse
@@ -161,11 +161,23 @@ def _stepwise(part: Part, rows: Rows, slices: dict[str, exp.Expression], flag: b
     period = f"period_start(_{step}, '{context.grain}')" if timed else ""
     columns = [written(name) for name in slices]
     matched = f"SUM({MATCHED}) AS {MATCHED}" if flag else ""
+    ctes: Ctes = [(steps, inner)]
     if part.shape.form == "per":
-        values = [f"mean({written(name)}) AS {written(name)}" for name in part.measures]
-        body = _list(f"{period} AS period" if timed else "", *columns, *values, matched)
         source = steps
+        counting = {name for name, d in part.measures.items() if d.counts}
         how = f"the mean of the {step}s inside" + (" (a week belongs to where it starts)" if step == "week" else "")
+        if counting and (slices or context.filter is not None):
+            source, calendar = _with_calendar(part, rows, steps, period)
+            ctes.append(calendar)
+            how += f"; a {step} with data, but none of what is asked for, counts 0"
+        else:
+            counting = set()
+        values = [
+            f"ratio(SUM({written(name)}), MAX(_steps)) AS {written(name)}" if name in counting
+            else f"mean({written(name)}) AS {written(name)}"
+            for name in part.measures
+        ]
+        body = _list(f"{period} AS period" if timed else "", *columns, *values, matched)
     else:
         newest = f"MAX(_{step}) OVER (PARTITION BY {period})" if timed else f"MAX(_{step}) OVER ()"
         inside = _list(f"{period} AS period" if timed else "", "*", f"{newest} = _{step} AS _is_last")
@@ -179,7 +191,25 @@ def _stepwise(part: Part, rows: Rows, slices: dict[str, exp.Expression], flag: b
         context.note(f"{definition.metric.name or name}: {'each period' if timed else 'the window'} shows {how}")
     select = _text(f"SELECT {body} FROM {source}{group}")
     assert isinstance(select, exp.Select)
-    return [(steps, inner)], select
+    return ctes, select
+
+
+def _with_calendar(part: Part, rows: Rows, steps: str, period: str) -> tuple[str, tuple[str, exp.Query]]:
+    """`steps` joined with how many steps of its period the source has any row in, and the CTE of those steps.
+
+    The mean of a count is over them: a slice that nobody was in on most days is not larger for that.
+    """
+    from sqlglot import exp
+
+    step, name = part.shape.step, f"{part.name}_calendar"
+    everyone = Rows(replace(rows.context, filter=None), rows.relation, rows.time)
+    days = everyone.select(
+        [exp.alias_(everyone.period(step), f"_{step}")], everyone.conditions(matures=part.shape.matures)
+    ).distinct()
+    counted = f"SELECT {_list(f'{period} AS _period' if period else '', 'COUNT(*) AS _steps')} FROM {name}"
+    if period:
+        return f"{steps} JOIN ({counted} GROUP BY 1) AS counted ON _period = {period}", (name, days)
+    return f"{steps} CROSS JOIN ({counted}) AS counted", (name, days)
 
 
 def _rolling(part: Part, rows: Rows, slices: dict[str, exp.Expression], flag: bool) -> tuple[Ctes, exp.Select]:

@@ -72,11 +72,10 @@ def leaf_value(leaf: Leaf, rows: list[Row], grain: str, start: date | None, newe
     if not rows:
         return None
     if leaf.per and grain != leaf.per:
-        by_step = {start_of(r["day"], leaf.per): [] for r in rows}
-        for row in rows:
-            by_step[start_of(row["day"], leaf.per)].append(row)
-        values = [leaf.of(found) for found in by_step.values()]
-        return mean(v for v in values if v is not None)
+        # The mean over the steps in which anybody was there, whatever the slice: all these leaves count.
+        steps_of = {start_of(r["day"], leaf.per) for r in leaf.rows}
+        inside = [s for s in steps_of if start is None or start_of(s, grain) == start]
+        return sum(leaf.of([r for r in rows if start_of(r["day"], leaf.per) == s]) or 0 for s in inside) / len(inside)
     return leaf.of(rows)
 
 

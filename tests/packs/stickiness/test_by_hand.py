@@ -125,3 +125,54 @@ def test_density_within_slices(platform: Warehouse) -> None:
     assert {r["region"]: r["network_density"] for r in rows} == {
         "north": pytest.approx(2 / 3), "south": 0.0, None: 0.0, "mixed": None,
     }
+
+
+def test_the_literal_ratio_is_no_retention(platform: Warehouse) -> None:
+    """Listed defect: DAU over users active seven days ago counts other people, and may exceed 1."""
+    (row,) = platform.metric(
+        "stickiness.l7_open_rate", "stickiness.l7_open_rate_literal", grain="day", since="2024-02-28", until="2024-02-29",
+    ).rows
+    # u6 was there on the 21st and is not; u2, who is, was not.
+    assert (row["l7_open_rate"], row["l7_open_rate_literal"]) == (0.0, 1.0)
+    (row,) = platform.metric("stickiness.l7_active_days", since="2024-01-08", until="2024-01-09").rows
+    # Of 2 to 8 January: u1 on four days, u2 on two, u3 and u5 on one.
+    assert row["l7_active_days"] == 2.0
+
+
+def test_rolling_retention_is_period_over_period(platform: Warehouse) -> None:
+    """Listed defect: active on day N or later is another thing; u2 returned on 28 February and counts in no window of January."""
+    weeks = by_period(platform, "rolling_retention", grain="week")
+    assert weeks[date(2024, 1, 1)] == 0.75
+    assert weeks[date(2024, 1, 8)] == 0.0
+    assert weeks[date(2024, 3, 4)] is None
+
+
+def test_a_slice_is_not_larger_for_being_rare(platform: Warehouse) -> None:
+    rows = platform.metric("stickiness.daily_active_users", "stickiness.dau_mau_ratio", by="device", grain="month",
+                           since="2024-01-01", until="2024-02-01").rows
+    found = {r["device"]: (r["daily_active_users"], r["dau_mau_ratio"]) for r in rows}
+    # The desktop was there on 2 of 11 days, with u2: it is no daily user of whoever has it.
+    assert found["desktop"] == (pytest.approx(2 / 11), pytest.approx(2 / 11))
+    # Phones, 11 user-days: u1 u5, u1, u1 u3, u1, u1 u5, u3, u1, u1; users u1 u3 u5.
+    assert found["phone"] == (pytest.approx(11 / 11), pytest.approx(11 / 11 / 3))
+
+
+def test_growth_of_connections_from_a_day_on(platform: Warehouse) -> None:
+    rows = platform.metric("stickiness.connection_growth_rate", grain="all", since="2024-02-01").rows
+    # Two since, on four that were there.
+    assert rows == [{"connection_growth_rate": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("name", "as_of", "value"),
+    [
+        # The week of 1 January is followed by one that ends on the 14th.
+        ("rolling_retention", "2024-01-13", None), ("rolling_retention", "2024-01-14", 0.75),
+        # u1 and u2 signed up on the 1st: their day 7 is over with the 8th; u3's, on which u3 was there, with the 9th.
+        ("d7_retention", "2024-01-07", None), ("d7_retention", "2024-01-08", 0.5), ("d7_retention", "2024-01-09", 2 / 3),
+        ("three_day_active_users", "2024-01-04", 3), ("monthly_active_users", "2024-01-02", 3),
+    ],
+)
+def test_as_of_an_earlier_moment(platform: Warehouse, name: str, as_of: str, value: float | None) -> None:
+    (row,) = platform.metric(f"stickiness.{name}", as_of=as_of, grain="all").rows
+    assert row[name] == (None if value is None else pytest.approx(value))

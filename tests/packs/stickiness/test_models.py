@@ -113,6 +113,7 @@ def days_of(month: str, count: int) -> list[str]:
     return [f"2024-{month}-{n + 1:02}" for n in range(count)]
 
 
+@pytest.mark.slow
 def test_tiers_and_who_is_at_risk() -> None:
     """a: 20 days, then 10 (core, fallen to half); b: 8, then 7 (casual); c: 19 days (core), then none; d from February on."""
     active = {
@@ -144,6 +145,7 @@ def test_tiers_and_who_is_at_risk() -> None:
         assert found["c", "2024-03"] == ("Dormant", None)
 
 
+@pytest.mark.slow
 def test_depth_of_use_may_be_asked_of_power_users() -> None:
     """20 active days; with two sessions a day asked for, those with one are core."""
     days = [f"2024-01-{n + 1:02}" for n in range(20)]
@@ -168,3 +170,21 @@ def test_windows_of_rolling_retention_are_a_setting(own_platform: Warehouse) -> 
     # u1 u7, of whom u1; u1 u3 u4, of whom none; u6, who is not. The one up to 10 March has no next.
     (row,) = own_platform.metric("stickiness.rolling_retention").rows
     assert row["rolling_retention"] == pytest.approx((1 + 1 + 0 + 0) / (5 + 2 + 3 + 1))
+
+
+def test_other_names_of_the_same_action() -> None:
+    """Clients that were there before the contract: their words are read as the contract's."""
+    kinds = ("Post", "create_post", "story_created", "comment_creation", "message_sent", "dm", "video_view", "view", "else")
+    data = pa.table({
+        "user_id": [str(n) for n in range(len(kinds))], "timestamp": [datetime(2024, 1, 1, 12)] * len(kinds),
+        "event_type": list(kinds), "content_type": [None] * 7 + ["Stories", None],
+    })  # fmt: skip
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        warehouse.ingest(data, table="stickiness.user_events")
+        warehouse.build("stickiness", only=["stickiness.event_log"])
+        found = rows(warehouse, "event_log", "", "user_id", "creation_type", "interaction_type", "viewed")
+    assert [row[1:] for row in found] == [
+        ("post", None, None), ("post", None, None), ("story", None, None), ("comment", "comment", None),
+        (None, "direct_message", None), (None, "direct_message", None), (None, None, "video"), (None, None, "story"),
+        (None, None, None),
+    ]  # fmt: skip

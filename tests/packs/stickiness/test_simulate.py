@@ -70,6 +70,7 @@ def test_same_seed_same_tables_other_seed_others(small: Simulation) -> None:
     assert not small.tables["user_events"].equals(other.tables["user_events"])
 
 
+@pytest.mark.slow
 def test_every_row_is_within_its_contract_and_every_metric_has_a_value(small: Simulation) -> None:
     with prodsense.warehouse.open(":memory:") as warehouse:
         for name, table in small.tables.items():

@@ -11,6 +11,8 @@ import pytest
 import prodsense.warehouse
 from prodsense.warehouse import Warehouse
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def empty() -> Iterator[Warehouse]:

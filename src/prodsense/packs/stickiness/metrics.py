@@ -350,15 +350,21 @@ METRICS = (
     ),
     # Who comes back
     _retention(
-        "d1_retention", "Share of new users active on day 1 after signup (day 0); users too young are left out.",
+        "d1_retention",
+        "Share of new users active on day 1 after signup (day 0). Left out are users too young, and those whose day 1"
+        " lies before the first activity of all.",
         sql="share(on_day_1)", matures=1,
     ),
     _retention(
-        "d7_retention", "Share of new users active on day 7 after signup (day 0); users too young are left out.",
+        "d7_retention",
+        "Share of new users active on day 7 after signup (day 0). Left out are users too young, and those whose day 7"
+        " lies before the first activity of all.",
         sql="share(on_day_7)", matures=7,
     ),
     _retention(
-        "d30_retention", "Share of new users active on day 30 after signup (day 0); users too young are left out.",
+        "d30_retention",
+        "Share of new users active on day 30 after signup (day 0). Left out are users too young, and those whose day"
+        " 30 lies before the first activity of all.",
         sql="share(on_day_30)", matures=30,
     ),
     Metric(

@@ -47,8 +47,8 @@ SELECT
     scroll_position,
     is_qualifying,
     CASE
-        WHEN event_type IN ('story_creation', 'story_created', 'create_story') THEN 'story'
-        WHEN event_type IN ('post_creation', 'post_created', 'create_post')
+        WHEN event_type IN ('story_creation', 'story_created', 'create_story', 'story') THEN 'story'
+        WHEN event_type IN ('post_creation', 'post_created', 'create_post', 'post')
             THEN CASE WHEN content_type IN ('story', 'stories') THEN 'story' ELSE 'post' END
         WHEN event_type IN ('comment', 'comment_creation', 'comment_created') THEN 'comment'
     END AS creation_type,
@@ -56,7 +56,7 @@ SELECT
         WHEN event_type = 'like' THEN 'like'
         WHEN event_type IN ('comment', 'comment_creation', 'comment_created') THEN 'comment'
         WHEN event_type = 'share' THEN 'share'
-        WHEN event_type IN ('direct_message', 'message', 'message_sent', 'dm') THEN 'direct_message'
+        WHEN event_type IN ('direct_message', 'direct_message_sent', 'message', 'message_sent', 'send_message', 'dm') THEN 'direct_message'
     END AS interaction_type,
     CASE
         WHEN event_type = 'post_view' THEN 'post'
