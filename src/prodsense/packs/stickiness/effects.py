@@ -224,9 +224,10 @@ def _covariates(people: pa.Table, names: Sequence[str], d: Any) -> dict[str, Any
         else:
             made[name] = column.to_numpy(zero_copy_only=False).astype(float)
         for label, values in made.items():
-            few = set(np.unique(values)) <= {0.0, 1.0} and min(values.sum(), (1 - values).sum()) < LEAST_OF_A_VALUE
-            # A value that only one side has would tell the sides apart completely.
-            alone = set(np.unique(values)) <= {0.0, 1.0} and min(values[d == 1].max(), values[d == 0].max()) == 0
+            binary = set(np.unique(values)) <= {0.0, 1.0}
+            few = binary and min(values.sum(), (1 - values).sum()) < LEAST_OF_A_VALUE
+            # What all of one side have alike would tell the sides apart completely.
+            alone = binary and 0 in (np.ptp(values[d == 1]), np.ptp(values[d == 0]))
             if np.ptp(values) == 0 or few or alone:
                 continue
             if np.linalg.matrix_rank(np.column_stack([*basis, values])) > len(basis):
