@@ -47,7 +47,8 @@ BREAKS: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"metric_name": "time_spent_per_active_user_per_day", "counter_metrics": None}, "has no measure of quality"),
         ({"metric_name": "time_spent_per_active_user_per_day", "counter_metrics": " , "}, "has no measure of quality"),
         ({"metric_name": "time_spent_per_active_user_per_day", "counter_metrics": "happiness"}, "not in the registry"),
-        ({"metric_name": "watch_time_total", "counter_metrics": "time_spent_per_active_user_per_day"}, "only metrics of time"),
+        ({"metric_name": "watch_time_total", "counter_metrics": "time_spent_per_active_user_per_day", "is_vanity": False,
+          "freshness": "daily_batch"}, "only metrics of time"),
     ],
     "vanity_metric_guard": [
         ({"metric_name": "feed_scroll_depth", "is_vanity": None}, "marked neither"),

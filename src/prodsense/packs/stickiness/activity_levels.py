@@ -92,14 +92,14 @@ def active_days_distribution(warehouse: Warehouse, month: str | None = None, by:
 
 def _distribution_picture(answer: Answer, **options: Any) -> Any:
     """A histogram; of slices, a line each."""
-    from prodsense.charts.builders import chart_rows
+    from prodsense.charts.builders import histogram, line
 
     by = list(answer.extras["by"])
     rows = [{**row, "slice": ", ".join(str(row[name]) for name in by)} for row in answer.rows]
-    settings: dict[str, Any] = {"title": answer.title, "notes": answer.notes, "units": answer.units, **options}
+    settings: dict[str, Any] = {"title": answer.title, "notes": answer.notes, "x_title": "days active", **options}
     if not by:
-        return chart_rows(rows, "bar", x="active_days", y="share", **settings)
-    return chart_rows(rows, "line", x="active_days", y="share", by=("slice",), **settings)
+        return histogram(rows, "active_days", "share", count_unit="share", **settings)
+    return line(rows, "active_days", "share", series="slice", unit="share", **settings)
 
 
 # -- tiers ---------------------------------------------------------------------------------------------
@@ -339,6 +339,9 @@ def _newest_over(warehouse: Warehouse, known: list[str]) -> str:
 def _transitions_picture(answer: Answer, **options: Any) -> Any:
     from prodsense.charts.builders import heatmap
 
-    settings: dict[str, Any] = {"unit": "share", "title": answer.title, "notes": answer.notes, **options}
+    settings: dict[str, Any] = {
+        "unit": "share", "title": answer.title, "notes": answer.notes, "x_title": f"tier in {answer.extras['to_period']}",
+        "y_title": f"in {answer.extras['from_period']}", **options,
+    }
     rows = [row for row in answer.rows if row["share"] is not None]
     return heatmap(rows, "to_tier", "from_tier", "share", **settings)

@@ -13,22 +13,22 @@ _whole = partial(Chart, grain="all", form="bar", question="Q5.1.1")
 CHARTS = (
     Chart(
         "active_days_histogram",
-        "On how many days of the newest month its users were active: from casual to power users. By slice:"
+        "Percent of the newest month's users by the days they were active: from casual to power users. By slice:"
         " prodsense analyze active_days_distribution --param by=device --chart FILE.",
-        query="active_days_shares", form="bar", x="active_days", y="share", question="Q5.1.1",
+        query="active_days_shares", form="histogram", x="active_days", y="percent_of_users", question="Q5.1.1",
     ),
     Chart(
         "power_user_curve",
-        "Share of users by active days in the two newest months that are over, with the tiers that so many days make.",
-        query="activity_levels", form="line", x="active_days", y="share", by=("month_and_tier",), question="Q5.1.1",
+        "Percent of users by active days in the two newest months that are over, with the tiers that so many days make.",
+        query="activity_levels", form="line", x="active_days", y="percent_of_users", by=("month_and_tier",), question="Q5.1.1",
     ),
     _daily("active_users_by_day", "Users active on a day, in its last 7 and its last 28 days.",
            metrics=("daily_active_users", "weekly_active_users", "monthly_active_users")),
     _daily("stickiness_by_day", "DAU over MAU.", metrics=("dau_mau_ratio",)),
     _daily("active_users_by_device", "Users active on a day, by device.", metrics=("daily_active_users",), by=("device",)),
     _weekly("sessions_per_user", "Sessions an active user and week.", metrics=("session_frequency_per_user",)),
-    _weekly("retention_by_cohort", "Share of new users who are there on day 1, 7 and 30, by week of signup.",
-            metrics=("d1_retention", "d7_retention", "d30_retention")),
+    Chart("retention_by_cohort", "Percent of new users who are there on day 1, 7 and 30, by week of signup.",
+          query="retention_by_week", form="line", x="signup_week", y="percent_retained", by=("day",), question="Q5.1.1"),
     _whole("day_7_by_channel", "Share of new users who are there on day 7, by channel.", metrics=("d7_retention",),
            by=("acquisition_source",)),
     _weekly("creation_by_type", "Share of daily active users who create, by what.", metrics=("dau_creating_content_pct",),
@@ -43,8 +43,8 @@ CHARTS = (
             metrics=("feed_adoption_pct", "stories_adoption_pct", "messaging_adoption_pct", "groups_adoption_pct")),
     Chart("balance_of_the_ecosystem", "Creation, interaction and consumption a day, four weeks beside the four before.",
           query="ecosystem_balance", form="table", question="Q5.1.1"),
-    Chart("users_by_tier", "Users by tier and month.", query="tier_sizes", form="bar", x="period", y="share", by=("tier",),
-          question="Q5.1.1"),
+    Chart("users_by_tier", "Percent of users in each tier, by month.", query="tier_sizes", form="bar", x="period",
+          y="percent_of_users", by=("tier",), question="Q5.1.1"),
 )
 
 DASHBOARDS = (

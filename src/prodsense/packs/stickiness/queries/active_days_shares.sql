@@ -27,7 +27,8 @@ SELECT
     n.month,
     s.active_days,
     COALESCE(c.users, 0) AS users,
-    ratio(COALESCE(c.users, 0), w.users) AS share
+    ratio(COALESCE(c.users, 0), w.users) AS share,
+    100 * ratio(COALESCE(c.users, 0), w.users) AS percent_of_users
 FROM newest AS n
 CROSS JOIN whole AS w
 JOIN steps AS s ON s.active_days <= days_between(n.month, period_start(add_days(n.month, 31), 'month'))

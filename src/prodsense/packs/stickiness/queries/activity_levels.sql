@@ -29,7 +29,8 @@ SELECT
         || CASE WHEN c.active_days >= k.power_days THEN 'Power' WHEN c.active_days >= k.core_days THEN 'Core' ELSE 'Casual' END
         AS month_and_tier,
     c.users,
-    ratio(c.users, SUM(c.users) OVER (PARTITION BY c.month)) AS share
+    ratio(c.users, SUM(c.users) OVER (PARTITION BY c.month)) AS share,
+    100 * ratio(c.users, SUM(c.users) OVER (PARTITION BY c.month)) AS percent_of_users
 FROM counted AS c
 CROSS JOIN cuts AS k
 ORDER BY c.month, c.active_days

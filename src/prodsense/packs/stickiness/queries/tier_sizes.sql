@@ -4,6 +4,7 @@ SELECT
     tier,
     COUNT(*) AS users,
     ratio(COUNT(*), SUM(COUNT(*)) OVER (PARTITION BY period)) AS share,
+    100 * ratio(COUNT(*), SUM(COUNT(*)) OVER (PARTITION BY period)) AS percent_of_users,
     CAST(SUM(CASE WHEN is_at_risk THEN 1 ELSE 0 END) AS BIGINT) AS at_risk
 FROM user_tiers
 GROUP BY period, tier
