@@ -18,14 +18,14 @@ DETECTORS = (
     own_history_drop(
         "session_frequency_drop_detector",
         "A user who was there often has far fewer sessions in the last week than in the weeks before.",
-        table="session_log", subject="user_id", days=7, windows=4, drop=0.6, threshold=1.6, min_level=14,
+        table="session_log", subject="user_id", days=7, windows=4, drop=0.7, threshold=1.2, min_level=14,
         action="Ask, or win back, while they still come at all.",
     ),
     own_history_drop(
         "content_creation_drop_detector",
         "A user who created much has created far less in the last week than in the weeks before.",
         table="creations", subject="user_id", value="creations", measure="sum", days=7, windows=4, drop=0.8,
-        threshold=1.3, min_level=8,
+        threshold=1.2, min_level=8,
         action="Look what their last creations met with.",
     ),
     Detector(
