@@ -86,8 +86,7 @@ def test_one_user_who_falls_by_hand() -> None:
     """Four sessions a day for eight weeks, then one: found; a user of two a week who stops: too quiet to say."""
     rows = []
     for day in range(63):
-        for i in range(4 if day < 56 else 1):
-            rows.append(("often", day, 8 + 3 * i))
+        rows += [("often", day, 8 + 3 * i) for i in range(4 if day < 56 else 1)]
         rows.append(("steady", day, 23))
         if day % 4 == 0 and day < 56:
             rows.append(("seldom", day, 9))

@@ -114,14 +114,14 @@ def test_the_days_counted_are_those_of_the_rule(sound: Warehouse) -> None:
 
 def balance(now: dict[str, int], **more: Any) -> list[dict[str, Any]]:
     """Violations where ten of each type a day became `now` in the second four weeks."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for day in range(56):
         for kind, usual in (("post_creation", 10), ("like", 10), ("content_view", 10)):
-            for i in range(now[kind] if day >= 28 else usual):
-                rows.append({
-                    "user_id": "a", "timestamp": datetime(2024, 1, 1, 9, i) + timedelta(days=day), "event_type": kind,
-                    "content_type": "post" if kind == "content_view" else None,
-                })
+            rows += [
+                {"user_id": "a", "timestamp": datetime(2024, 1, 1, 9, i) + timedelta(days=day), "event_type": kind,
+                 "content_type": "post" if kind == "content_view" else None}
+                for i in range(now[kind] if day >= 28 else usual)
+            ]  # fmt: skip
     with prodsense.warehouse.open(":memory:") as warehouse:
         warehouse.ingest(pa.Table.from_pylist(rows), table="stickiness.user_events")
         warehouse.build("stickiness")

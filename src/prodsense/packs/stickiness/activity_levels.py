@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
@@ -117,7 +118,7 @@ def read_tiers(text: str) -> list[tuple[str, float]]:
         if not colon or not name.strip():
             raise UsageError(f"tiers should read like {TIERS!r}, not {part.strip()!r}")
     days = [least for _, least in found]
-    if min(days) <= 0 or any(b >= a for a, b in zip(days, days[1:], strict=False)):
+    if min(days) <= 0 or any(b >= a for a, b in pairwise(days)):
         raise UsageError("tiers go from the most active days down to the fewest, all above 0")
     if len({name for name, _ in found} | {DORMANT}) <= len(found):
         raise UsageError(f"two tiers have one name, or one is called {DORMANT}, which is below all of them")
@@ -205,7 +206,8 @@ def _computed(
         "  FROM stickiness.active_days WHERE period_start(activity_date, 'month') = CAST(:month AS DATE)"
         "  GROUP BY user_id)"
         " SELECT m.user_id, COALESCE(d.active_days, 0) AS active_days, COALESCE(b.active_days, 0) AS days_before,"
-        " ratio(v.sessions, d.active_days) AS sessions_per_day, ratio(t.interactions, d.active_days) AS interactions_per_day"
+        " ratio(v.sessions, d.active_days) AS sessions_per_day, ratio(t.interactions, d.active_days) AS"
+        " interactions_per_day"
         " FROM stickiness.members AS m"
         " LEFT JOIN days AS d ON d.user_id = m.user_id AND d.month = CAST(:month AS DATE)"
         " LEFT JOIN days AS b ON b.user_id = m.user_id AND b.month = CAST(:before AS DATE)"
@@ -222,7 +224,9 @@ def _computed(
     days, before = numbers("active_days"), numbers("days_before")
     rank = np.array([(days < least) for _, least in levels]).sum(axis=0)  # 0 is the best
     sessions, talk = numbers("sessions_per_day"), numbers("interactions_per_day")
-    weak = (np.nan_to_num(sessions, nan=np.inf) < power_sessions) | (np.nan_to_num(talk, nan=np.inf) < power_interactions)
+    weak = (np.nan_to_num(sessions, nan=np.inf) < power_sessions) | (
+        np.nan_to_num(talk, nan=np.inf) < power_interactions
+    )
     rank = np.where((rank == 0) & weak, 1, rank)
     names = [name for name, _ in levels] + [DORMANT]
     over = newest >= month_end(month)
@@ -317,7 +321,9 @@ def engagement_tier_transitions(warehouse: Warehouse, period: str | None = None)
         "new": sum(n for (a, _), n in counts.items() if a == NEW),
         "lost": sum(n for (_, b), n in counts.items() if b == LOST),
     }
-    notes = [f"{earlier} to {later}: " + ", ".join(f"{extras[k]:,} {k}" for k in ("risen", "fallen", "same", "new", "lost"))]
+    notes = [
+        f"{earlier} to {later}: " + ", ".join(f"{extras[k]:,} {k}" for k in ("risen", "fallen", "same", "new", "lost"))
+    ]
     return Answer(
         arrow=Rows.from_rows(rows).arrow, method="engagement_tier_transitions", title="Moves between tiers",
         units={"users": "count", "share": "share"}, extras=extras, notes=tuple(notes), statements=((sql, params),),
@@ -340,8 +346,12 @@ def _transitions_picture(answer: Answer, **options: Any) -> Any:
     from prodsense.charts.builders import heatmap
 
     settings: dict[str, Any] = {
-        "unit": "share", "title": answer.title, "notes": answer.notes, "x_title": f"tier in {answer.extras['to_period']}",
-        "y_title": f"in {answer.extras['from_period']}", **options,
+        "unit": "share",
+        "title": answer.title,
+        "notes": answer.notes,
+        "x_title": f"tier in {answer.extras['to_period']}",
+        "y_title": f"in {answer.extras['from_period']}",
+        **options,
     }
     rows = [row for row in answer.rows if row["share"] is not None]
     return heatmap(rows, "to_tier", "from_tier", "share", **settings)

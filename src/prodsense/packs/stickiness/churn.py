@@ -30,7 +30,8 @@ _SUMS = ("days", "sessions", "minutes", "views", "interactions", "creations", "f
 
 _PEOPLE = """
 WITH cuts AS (
-    SELECT COALESCE(CAST(:churn_days AS DOUBLE), MAX(value), 28) AS churn_days FROM stickiness.settings WHERE setting = 'churn_days'
+    SELECT COALESCE(CAST(:churn_days AS DOUBLE), MAX(value), 28) AS churn_days FROM stickiness.settings
+    WHERE setting = 'churn_days'
 ),
 user_days AS (
     SELECT DISTINCT a.user_id, a.activity_date AS day
@@ -45,12 +46,14 @@ spells AS (
 ends AS (
     SELECT s.user_id, s.first_day, MIN(s.day) AS last_day
     FROM spells AS s CROSS JOIN cuts AS c
-    WHERE days_between(s.day, COALESCE(s.next_day, CAST(:last AS DATE))) >= c.churn_days + CASE WHEN s.next_day IS NULL THEN 0 ELSE 1 END
+    WHERE days_between(s.day, COALESCE(s.next_day, CAST(:last AS DATE)))
+        >= c.churn_days + CASE WHEN s.next_day IS NULL THEN 0 ELSE 1 END
     GROUP BY s.user_id, s.first_day
 ),
 churners AS (
     SELECT user_id, last_day FROM ends
-    WHERE days_between(first_day, last_day) >= :weeks * 7 - 1 AND days_between(CAST(:first AS DATE), last_day) >= :weeks * 7 - 1
+    WHERE days_between(first_day, last_day) >= :weeks * 7 - 1
+        AND days_between(CAST(:first AS DATE), last_day) >= :weeks * 7 - 1
 ),
 places AS (
     SELECT last_day, ROW_NUMBER() OVER (ORDER BY last_day, user_id) - 1 AS place FROM churners
@@ -96,7 +99,8 @@ used AS (
     WHERE f.activity_date <= p.last_day AND f.activity_date > add_days(p.last_day, -7 * :weeks)
     GROUP BY 1, 2
 )
-SELECT p.user_id, p.has_churned, a.week, CAST(a.days AS DOUBLE) AS days, CAST(COALESCE(v.sessions, 0) AS DOUBLE) AS sessions,
+SELECT p.user_id, p.has_churned, a.week, CAST(a.days AS DOUBLE) AS days,
+       CAST(COALESCE(v.sessions, 0) AS DOUBLE) AS sessions,
        CAST(COALESCE(v.minutes, 0) AS DOUBLE) AS minutes, CAST(a.views AS DOUBLE) AS views,
        CAST(a.interactions AS DOUBLE) AS interactions, CAST(a.creations AS DOUBLE) AS creations,
        CAST(COALESCE(u.features, 0) AS DOUBLE) AS features
@@ -109,7 +113,8 @@ ORDER BY p.user_id, a.week
 _TIERS = """
 , levels AS (
     SELECT user_id, SUBSTR(period, 1, 7) AS month,
-           MAX(CASE tier WHEN 'Power' THEN 3.0 WHEN 'Core' THEN 2.0 WHEN 'Casual' THEN 1.0 WHEN 'Dormant' THEN 0.0 END) AS level
+           MAX(CASE tier WHEN 'Power' THEN 3.0 WHEN 'Core' THEN 2.0 WHEN 'Casual' THEN 1.0
+               WHEN 'Dormant' THEN 0.0 END) AS level
     FROM stickiness.user_tiers GROUP BY user_id, SUBSTR(period, 1, 7)
 )
 SELECT p.user_id, p.has_churned, b.level AS before, r.level AS recent
@@ -117,22 +122,31 @@ FROM people AS p
 JOIN levels AS r ON r.user_id = p.user_id
     AND r.month = SUBSTR(text_of(add_days(period_start(p.last_day, 'month'), -1)), 1, 7)
 JOIN levels AS b ON b.user_id = p.user_id
-    AND b.month = SUBSTR(text_of(add_days(period_start(add_days(period_start(p.last_day, 'month'), -1), 'month'), -1)), 1, 7)
+    AND b.month = SUBSTR(
+        text_of(add_days(period_start(add_days(period_start(p.last_day, 'month'), -1), 'month'), -1)), 1, 7)
 ORDER BY p.user_id
 """
 
 
 def churn_leading_indicators(
-    warehouse: Warehouse, recent_weeks: int = 2, baseline_weeks: int = 2, churn_days: int | None = None, fall: float = 0.3,
-    min_days: int = 3, confidence: float = 0.95, as_of: Any = None,
+    warehouse: Warehouse,
+    recent_weeks: int = 2,
+    baseline_weeks: int = 2,
+    churn_days: int | None = None,
+    fall: float = 0.3,
+    min_days: int = 3,
+    confidence: float = 0.95,
+    as_of: Any = None,
 ) -> Answer:
     """Engagement metrics that fall before users churn more than they do among users who stay, strongest first.
 
-    A churner has no active day in the `churn_days` (setting churn_days, else 28) after one; its weeks are counted back from
-    that last day. Everyone who never did so stays, and is looked at from their newest active day before the last day of
+    A churner has no active day in the `churn_days` (setting churn_days, else 28) after one; its weeks are counted
+    back from that last day. Everyone who never did so stays, and is looked at from their newest active day before the
+    last day of
     some churner (drawn by a hash of the user). A change is that of the last `recent_weeks` against the `baseline_weeks`
-    before, relative to them; users have at least `min_days` active days in these. ``auc`` is how often a churner's change
-    is lower than a stayer's (0.5: no sign); ``lift`` how many times as often churners fell by `fall` or more. p-values
+    before, relative to them; users have at least `min_days` active days in these. ``auc`` is how often a churner's
+    change is lower than a stayer's (0.5: no sign); ``lift`` how many times as often churners fell by `fall` or more.
+    p-values
     (Mann and Whitney) are adjusted over all (Benjamini and Hochberg). Extras: the course by week.
     """
     import numpy as np
@@ -159,11 +173,14 @@ def churn_leading_indicators(
     counts = int(churned.sum()), int((~churned).sum())
     if min(counts) < LEAST:
         raise UsageError(
-            f"{counts[0]} churners and {counts[1]} stayers have {weeks} weeks of history up to {last}; {LEAST} of both are needed"
+            f"{counts[0]} churners and {counts[1]} stayers have {weeks} weeks of history up to {last}; {LEAST} of"
+            " both are needed"
         )
     changes = {}
     for name, (part, over) in INDICATORS.items():
-        recent, before = (_rate(sums, part, over, half) for half in (slice(0, recent_weeks), slice(recent_weeks, weeks)))
+        recent, before = (
+            _rate(sums, part, over, half) for half in (slice(0, recent_weeks), slice(recent_weeks, weeks))
+        )
         scale = 1.0 if over else baseline_weeks / recent_weeks
         with np.errstate(divide="ignore", invalid="ignore"):
             changes[name] = (churned, np.where(before > 0, recent * scale / before - 1, np.nan))
@@ -198,10 +215,11 @@ def churn_leading_indicators(
     ]
     return Answer(
         arrow=Rows.from_rows(rows).arrow, method="churn_leading_indicators", title="What falls before churn",
-        units={"churners_change": "share", "stayers_change": "share", "churners_fell": "share", "stayers_fell": "share"},
+        units=dict.fromkeys(("churners_change", "stayers_change", "churners_fell", "stayers_fell"), "share"),
         extras={"obtained": OBSERVATIONAL, "churners": counts[0], "stayers": counts[1], "leading": leading,
                 "course": _course(sums, churned, weeks), "last_day": last},
-        notes=tuple(notes), statements=((_PEOPLE + _WEEKS, params),), dialect=warehouse.engine.dialect, picture=_picture,
+        notes=tuple(notes), statements=((_PEOPLE + _WEEKS, params),), dialect=warehouse.engine.dialect,
+        picture=_picture,
     )  # fmt: skip
 
 

@@ -18,8 +18,12 @@ GRAINS = ("day", "week", "month", "all")
 
 
 def retention_cohort_analysis(
-    warehouse: Warehouse, by: str | None = "acquisition_source,campaign", grain: str = "month", since: date | None = None,
-    until: date | None = None, as_of: Any = None,
+    warehouse: Warehouse,
+    by: str | None = "acquisition_source,campaign",
+    grain: str = "month",
+    since: date | None = None,
+    until: date | None = None,
+    as_of: Any = None,
 ) -> Answer:
     """D1, D7 and D30 of cohorts of new users, and how their active days change from the first week to the fourth.
 
@@ -101,5 +105,10 @@ def _picture(answer: Answer, **options: Any) -> Any:
                 total[0] += row[f"d{n}"] * row[f"d{n}_users"]
                 total[1] += row[f"d{n}_users"]
     rows = [{"day": n, "slice": name, "retention": a / b} for (name, n), (a, b) in pooled.items()]
-    settings: dict[str, Any] = {"title": answer.title, "notes": answer.notes, "units": {"retention": "share"}, **options}
+    settings: dict[str, Any] = {
+        "title": answer.title,
+        "notes": answer.notes,
+        "units": {"retention": "share"},
+        **options,
+    }
     return chart_rows(rows, "line", x="day", y="retention", by=("slice",) if by else (), **settings)

@@ -21,8 +21,9 @@ def dau_anomalies(
     """Findings about the last whole day: daily active users, and events of each platform, outside of their baseline.
 
     A fall of DAU is set beside the events and users of each platform against the same weekday of the four weeks before:
-    where platforms fell far more than the others, the finding says so (``suspected_cause`` tracking), and that people did
-    not all leave one platform in a day; where all fell alike it is ``real or all platforms``. A platform that fell is a
+    where platforms fell far more than the others, the finding says so (``suspected_cause`` tracking), and that
+    people did not all leave one platform in a day; where all fell alike it is ``real or all platforms``. A platform
+    that fell is a
     finding of its own also when DAU stays within its baseline.
     """
     from prodsense.inference.detect import TooLittleError
@@ -30,7 +31,10 @@ def dau_anomalies(
 
     ready(warehouse, "active_days", "activity", "members", "event_log", "user_events")
     result = warehouse.metric("stickiness.daily_active_users", grain="day", as_of=as_of)
-    last = whole_day(as_of or result.as_of)
+    moment = as_of or result.as_of
+    if moment is None:
+        raise TooLittleError("there is no activity yet")
+    last = whole_day(moment)
     values = {row["period"]: row["daily_active_users"] for row in result.rows if row["period"] <= last}
     if not values:
         raise TooLittleError("there is no whole day of activity")
@@ -51,10 +55,18 @@ def dau_anomalies(
         if name not in blamed or last in told:
             continue
         try:
-            own = list(series_findings(
-                days, [f"platform={name}"], _column([counts["events"].get(day, 0) for day in days]), season=7, unit="count",
-                direction="fall", threshold=threshold, min_change=GAP,
-            ))
+            own = list(
+                series_findings(
+                    days,
+                    [f"platform={name}"],
+                    _column([counts["events"].get(day, 0) for day in days]),
+                    season=7,
+                    unit="count",
+                    direction="fall",
+                    threshold=threshold,
+                    min_change=GAP,
+                )
+            )
         except TooLittleError:
             continue
         for row in own:

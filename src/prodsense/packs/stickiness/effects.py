@@ -1,9 +1,9 @@
 """Does a feature, does creating make people stay: comparisons of who chose it, adjusted for who they are.
 
 Nobody was assigned to a feature, so each number is observational. Selection is handled in three ways: what counts as
-adoption ends before what counts as staying begins; adopters are compared with like users by the propensity score (doubly
-robust) given what was known before or on the first day; and the finding says how strong an unknown reason to adopt would
-have to be to explain it away (E-value; VanderWeele & Ding 2017).
+adoption ends before what counts as staying begins; adopters are compared with like users by the propensity score
+(doubly robust) given what was known before or on the first day; and the finding says how strong an unknown reason to
+adopt would have to be to explain it away (E-value; VanderWeele & Ding 2017).
 """
 
 from __future__ import annotations
@@ -32,15 +32,19 @@ _SHARES = ("retained_in_fourth_week", "in_higher_tier")
 
 
 def feature_impact_on_stickiness(
-    warehouse: Warehouse, features: str | None = None, adoption_days: int = 1, confidence: float = 0.95, as_of: Any = None,
+    warehouse: Warehouse,
+    features: str | None = None,
+    adoption_days: int = 1,
+    confidence: float = 0.95,
+    as_of: Any = None,
 ) -> Rows:
     """For each feature: do new users who adopt it stay longer, or reach higher tiers, than like users who do not?
 
     Adopters used it within the first `adoption_days` (1: on the day of signup). Users whose first 28 days have passed
     count. Outcomes: active on any of days 21 to 27 (share), active days among them, and being Core or Power in the
     month after that of signup (once it is over). Compared by demographics, channel, campaign, device, week of signup,
-    and sessions, interactions and creations of day 0; with more than one day of adoption also by days active in it, since
-    who is there more often has more chances to adopt.
+    and sessions, interactions and creations of day 0; with more than one day of adoption also by days active in it,
+    since who is there more often has more chances to adopt.
 
     Rows by feature and outcome: rates of both, their plain difference, the adjusted one with interval and p-value
     (Benjamini and Hochberg over all), the E-value, and the finding.
@@ -66,7 +70,9 @@ def feature_impact_on_stickiness(
     known = sorted(set(used["feature_name"].to_pylist()))
     for name in named:
         if name not in known:
-            raise UsageError(f"nobody used {name} in the first {adoption_days} days; used: {', '.join(known) or 'nothing'}")
+            raise UsageError(
+                f"nobody used {name} in the first {adoption_days} days; used: {', '.join(known) or 'nothing'}"
+            )
     if not known:
         raise UsageError("no event of these users names a feature (feature_name)")
     users = people["user_id"].to_numpy(zero_copy_only=False)
@@ -87,7 +93,9 @@ def feature_impact_on_stickiness(
         row["p_adjusted"] = p
         row["finding"] = row["reason"] or _finding(row, 1 - confidence)
     rows = [{key: value for key, value in row.items() if key != "reason"} for row in rows]
-    told = [f"{r['feature']}, {r['outcome'].replace('_', ' ')}: {r['finding']}" for r in rows if r["outcome"] == OUTCOMES[0]]
+    told = [
+        f"{r['feature']}, {r['outcome'].replace('_', ' ')}: {r['finding']}" for r in rows if r["outcome"] == OUTCOMES[0]
+    ]
     return Rows(
         arrow=_table(rows), title="Features and stickiness",
         extras={
@@ -105,7 +113,8 @@ WITH people AS (
     SELECT user_id, signup_date, age_group, gender, region, acquisition_source, campaign, device,
            period_start(signup_date, 'month') AS month
     FROM stickiness.members
-    WHERE NOT is_internal AND signup_date >= CAST(:first AS DATE) AND days_between(signup_date, CAST(:last AS DATE)) >= 27
+    WHERE NOT is_internal AND signup_date >= CAST(:first AS DATE)
+        AND days_between(signup_date, CAST(:last AS DATE)) >= 27
 ),
 acts AS (
     SELECT p.user_id, days_between(p.signup_date, a.activity_date) AS day_n,
@@ -145,7 +154,8 @@ SELECT p.user_id, p.age_group, p.gender, p.region, p.acquisition_source, p.campa
 FROM people AS p
 LEFT JOIN lives AS l ON l.user_id = p.user_id
 LEFT JOIN visits AS v ON v.user_id = p.user_id
-LEFT JOIN tiers AS t ON t.user_id = p.user_id AND t.month = SUBSTR(text_of(period_start(add_days(p.month, 31), 'month')), 1, 7)
+LEFT JOIN tiers AS t
+    ON t.user_id = p.user_id AND t.month = SUBSTR(text_of(period_start(add_days(p.month, 31), 'month')), 1, 7)
 ORDER BY p.user_id
 """
 
@@ -174,10 +184,13 @@ def _compared(
     y, d = y[known], treated[known].astype(float)
     counts = int(d.sum()), int((1 - d).sum())
     row: dict[str, Any] = {
-        "adopters": counts[0], "others": counts[1],
+        "adopters": counts[0],
+        "others": counts[1],
         "adopters_mean": float(y[d == 1].mean()) if counts[0] else None,
         "others_mean": float(y[d == 0].mean()) if counts[1] else None,
-        **dict.fromkeys(("difference", "difference_low", "difference_high", "effect", "low", "high", "p_value", "e_value")),
+        **dict.fromkeys(
+            ("difference", "difference_low", "difference_high", "effect", "low", "high", "p_value", "e_value")
+        ),
         "reason": "",
     }
     if min(counts) < LEAST:
@@ -207,7 +220,7 @@ def _compared(
 
 
 def _covariates(people: pa.Table, names: Sequence[str], d: Any) -> dict[str, Any]:
-    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is a value of its own."""
+    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is its own value."""
     import numpy as np
     import pyarrow as pa
 
@@ -330,7 +343,8 @@ def creation_vs_consumption_stickiness(
     d = (group[keep] == 2).astype(float)
     if min(d.sum(), (1 - d).sum()) < LEAST:
         raise UsageError(
-            f"{int(d.sum())} creators and {int((1 - d).sum())} users who only consume, with {chances} active days before"
+            f"{int(d.sum())} creators and {int((1 - d).sum())} users who only consume, with {chances} active days"
+            " before"
             f" {last - timedelta(days=days)} each; {LEAST} of both are needed"
         )
     columns = _covariates(table.filter(pa.array(keep)), [*_SELVES, "tenure"], d)
@@ -384,7 +398,8 @@ after AS (
     SELECT user_id, COUNT(*) AS days FROM acts WHERE day > CAST(:split AS DATE) GROUP BY user_id
 )
 SELECT b.user_id, m.age_group, m.gender, m.region, m.acquisition_source, m.campaign, m.device,
-       CASE WHEN m.signup_date IS NULL THEN 'unknown' WHEN days_between(m.signup_date, CAST(:split AS DATE)) < 14 THEN '0-13 days'
+       CASE WHEN m.signup_date IS NULL THEN 'unknown'
+            WHEN days_between(m.signup_date, CAST(:split AS DATE)) < 14 THEN '0-13 days'
             WHEN days_between(m.signup_date, CAST(:split AS DATE)) < 28 THEN '14-27 days'
             WHEN days_between(m.signup_date, CAST(:split AS DATE)) < 90 THEN '28-89 days' ELSE '90+ days' END AS tenure,
        CAST(b.creations AS DOUBLE) AS creations, CAST(COALESCE(a.days, 0) AS DOUBLE) AS stickiness_days

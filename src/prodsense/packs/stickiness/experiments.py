@@ -27,7 +27,8 @@ EXPERIMENTS = (
         secondary=("d1_retention", "d30_retention"),
         guardrails={"average_social_interactions_per_user_per_day": "10%"},
         plan="New users are split at signup. Only users whose day 7 has passed count, in both arms alike. The split is"
-        " checked before any effect. Day 1 and day 30 are shown and decide nothing; the new flow may not bring in users who"
+        " checked before any effect. Day 1 and day 30 are shown and decide nothing; the new flow may not bring in"
+        " users who"
         " turn to others a tenth less.",
         key="user_id",
         sql=_log("onboarding_flow_test"),
@@ -42,9 +43,9 @@ EXPERIMENTS = (
         primary=("session_frequency_per_user",),
         secondary=("time_spent_per_active_user_per_day",),
         guardrails={"average_social_interactions_per_user_per_day": "10%", "dau_creating_content_pct": "10%"},
-        plan="Users are split once and keep their arm; sessions count from the assignment on, and those of the four weeks"
-        " before explain variance away. The split is checked before any effect. More sessions may not come at the cost of"
-        " what users do in them: interactions and creation are guardrails.",
+        plan="Users are split once and keep their arm; sessions count from the assignment on, and those of the four"
+        " weeks before explain variance away. The split is checked before any effect. More sessions may not come at the"
+        " cost of what users do in them: interactions and creation are guardrails.",
         key="user_id",
         sql=_log("notification_strategy_test"),
         before_days=28,

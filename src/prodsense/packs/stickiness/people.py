@@ -33,7 +33,8 @@ def slices_of(by: str | Sequence[str] | None) -> dict[str, str]:
     for name in names:
         if name not in known:
             raise UsageError(
-                f"users cannot be told apart by {name}.{did_you_mean(name, known) or ' Known: ' + ', '.join(known)}"
+                "users cannot be told apart by"
+                f" {name}.{did_you_mean(name, set(known)) or ' Known: ' + ', '.join(known)}"
             )
     return {name: known[name] for name in names}
 
@@ -46,7 +47,8 @@ def people_sql(slices: dict[str, str]) -> str:
     columns = "".join(f", {sql} AS by_{n}" for n, sql in enumerate(slices.values(), 1))
     return (
         f"SELECT user_id, signup_date, first_active_date{columns} FROM"
-        " (SELECT *, days_between(signup_date, CAST(:tenure_day AS DATE)) AS tenure_days FROM stickiness.members) AS told"
+        " (SELECT *, days_between(signup_date, CAST(:tenure_day AS DATE)) AS tenure_days FROM stickiness.members) AS"
+        " told"
         " WHERE NOT is_internal"
     )
 

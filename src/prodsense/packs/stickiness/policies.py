@@ -28,7 +28,11 @@ def vanity_metrics_do_not_lead(warehouse: Warehouse) -> Iterator[dict[str, Any]]
     }
     for name, mark in marks.items():
         if mark is None:
-            yield {"violation": "a metric is marked neither as vanity nor as of value", "metric_name": name, "place": None}
+            yield {
+                "violation": "a metric is marked neither as vanity nor as of value",
+                "metric_name": name,
+                "place": None,
+            }
     leads = {f"question {q.id}": q.headline for q in pack.questions.values()}
     leads |= {f"dashboard {d.name}": d.sections[0].metrics for d in pack.dashboards.values()}
     for place, names in leads.items():
@@ -51,13 +55,15 @@ POLICIES = (
     ),
     Policy(
         "ecosystem_balance_rule",
-        "Creation, interaction and consumption are read together, in this order of value: none falls by max_fall or more"
+        "Creation, interaction and consumption are read together, in this order of value: none falls by max_fall or"
+        " more"
         " an active user and day, unless a more valuable one rises; and the registry has metrics of all three.",
         level="warning",
     ),
     Policy(
         "active_user_definition",
-        "One written rule of what counts as active: metrics of activity have a definition and state the same rule, and the"
+        "One written rule of what counts as active: metrics of activity have a definition and state the same rule,"
+        " and the"
         " days counted as active are just those that the rule makes so.",
     ),
     Policy(

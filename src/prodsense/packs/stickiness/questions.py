@@ -41,9 +41,9 @@ QUESTIONS = (
             "dau_social_interaction_pct", "dau_creating_content_pct", "survey_csat",
         ),
         notes={
-            "usability_testing_feedback": "Numbers say that people leave, tests of usability say where they stumble. Keep a"
-            " short list of findings, each with the screen, how many of the tested had it, and the metric that should move"
-            " when it is mended; read it beside the weekly numbers, and look there first when one falls.",
+            "usability_testing_feedback": "Numbers say that people leave, tests of usability say where they stumble."
+            " Keep a short list of findings, each with the screen, how many of the tested had it, and the metric that"
+            " should move when it is mended; read it beside the weekly numbers, and look there first when one falls.",
         },
     ),
 )

@@ -68,7 +68,11 @@ def recalculate(warehouse: Warehouse) -> list[dict[str, Any]]:
         "version": pa.array([version], pa.int64()), "fingerprint": [_hash(now)], "definitions": [json.dumps(now)],
         "newest_event": pa.array([newest], pa.timestamp("us")),
     }))
-    return [{
-        "version": version, "changed": ", ".join(changed) if kept else "first version", "models_built": len(list(report)),
-        "state": "recalculated",
-    }]
+    return [
+        {
+            "version": version,
+            "changed": ", ".join(changed) if kept else "first version",
+            "models_built": len(list(report)),
+            "state": "recalculated",
+        }
+    ]

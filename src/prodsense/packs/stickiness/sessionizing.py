@@ -1,4 +1,5 @@
-"""Sessions cut from raw events, whatever sessions the clients told, and what late events and wrong clocks do to them."""
+"""Sessions cut from raw events, whatever sessions the clients told, and what late events and wrong clocks do to
+them."""
 
 from __future__ import annotations
 
@@ -36,8 +37,10 @@ def sessionization(
     found = _sessions(warehouse, events, rules, across=across, join=join, as_of=as_of, tz=tz)
     facts = measures(found)
     notes = (
-        f"{facts['sessions']:,} sessions of {facts['users']:,} users: {_said(facts['sessions_per_user_day'])} a user and"
-        f" day, {_said(facts['mean_minutes'])} minutes in the mean, {_said(facts['median_hours_between'])} hours between"
+        f"{facts['sessions']:,} sessions of {facts['users']:,} users: {_said(facts['sessions_per_user_day'])} a user"
+        " and"
+        f" day, {_said(facts['mean_minutes'])} minutes in the mean, {_said(facts['median_hours_between'])} hours"
+        " between"
         " two (median)",
         *found.notes,
     )
@@ -65,14 +68,17 @@ def sessionization_edge_cases(
         " CASE WHEN minutes_between(timestamp, received_at) > :late THEN 1 ELSE 0 END AS is_late,"
         " CASE WHEN timestamp > received_at THEN 1 ELSE 0 END AS is_ahead FROM stickiness.user_events"
         " WHERE received_at IS NOT NULL),"
-        " bursts AS (SELECT user_id, CAST(FLOOR(seconds_between(CAST('2000-01-01' AS TIMESTAMP), received_at)) AS BIGINT)"
+        " bursts AS (SELECT user_id, CAST(FLOOR(seconds_between(CAST('2000-01-01' AS TIMESTAMP), received_at)) AS"
+        " BIGINT)"
         " AS second FROM late WHERE is_late = 1 GROUP BY 1, 2 HAVING COUNT(*) > 1)"
         " SELECT COUNT(*) AS events_with_receipt, COALESCE(SUM(is_late), 0) AS late_events,"
         " COALESCE(SUM(is_ahead), 0) AS ahead_events, (SELECT COUNT(*) FROM bursts) AS bursts FROM late",
         {"late": late_minutes},
     ).to_pylist()[0]
     if not counted["events_with_receipt"]:
-        raise UsageError("no event says when the server received it (received_at): there is nothing to set clocks right by")
+        raise UsageError(
+            "no event says when the server received it (received_at): there is nothing to set clocks right by"
+        )
     right = _sessions(warehouse, events, rules, across="apart", as_of=as_of)
     ways = {
         "set right by receipt": right,
@@ -85,11 +91,18 @@ def sessionization_edge_cases(
     rows = []
     for name, answer in ways.items():
         facts, spans = measures(answer), _spans(answer)
-        rows.append({
-            "times": name, "counts": answer is right, "sessions": facts["sessions"], "users": facts["users"],
-            "sessions_as_counted": len(spans & truth), "minutes": facts["minutes"], "mean_minutes": facts["mean_minutes"],
-            "median_hours_between": facts["median_hours_between"],
-        })
+        rows.append(
+            {
+                "times": name,
+                "counts": answer is right,
+                "sessions": facts["sessions"],
+                "users": facts["users"],
+                "sessions_as_counted": len(spans & truth),
+                "minutes": facts["minutes"],
+                "mean_minutes": facts["mean_minutes"],
+                "median_hours_between": facts["median_hours_between"],
+            }
+        )
     extras = {
         **{key: int(value) for key, value in counted.items()}, **rules,
         **{key: right.extras.get(key, 0) for key in ("clocks_off", "shifted", "set_to_receipt")},

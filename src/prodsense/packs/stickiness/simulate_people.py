@@ -45,7 +45,8 @@ class Effects:
     source_spread: float = 1.0
     #: Added to the probability to be active on a day, of those who adopted groups on day 0 (at random).
     groups_lift: float = 0.12
-    #: How steeply the odds to adopt stories rise with how well the user's channel retains; stories themselves do nothing.
+    #: How steeply the odds to adopt stories rise with how well the user's channel retains; stories themselves do
+    #: nothing.
     stories_selection: float = 6.0
     #: Creators (a quarter, at random) show up that much more often, as a fraction.
     creator_lift: float = 0.25

@@ -17,8 +17,10 @@ CHECKS: dict[str, tuple[str, bool, str]] = {
         " - COUNT(DISTINCT event_date) END AS found FROM stickiness.event_log",
     ),
     "repeated_events": (
-        "events that repeat another one of the same user, moment, type, content and session, if over 1% of all do", True,
-        "SELECT CASE WHEN SUM(n - 1) * 100 > SUM(n) THEN SUM(n - 1) ELSE 0 END AS found FROM (SELECT COUNT(*) AS n FROM stickiness.user_events"
+        "events that repeat another one of the same user, moment, type, content and session, if over 1% of all"
+        " do", True,
+        "SELECT CASE WHEN SUM(n - 1) * 100 > SUM(n) THEN SUM(n - 1) ELSE 0 END AS found FROM (SELECT COUNT(*) AS n"
+        " FROM stickiness.user_events"
         " GROUP BY user_id, timestamp, event_type, content_type, feature_name, session_id, platform) AS same",
     ),
     "clocks_far_ahead": (
@@ -43,12 +45,15 @@ CHECKS: dict[str, tuple[str, bool, str]] = {
     "daily_activity_without_events": (
         "rows of daily_user_activity of whom no event is known, on days that have events", True,
         "SELECT COUNT(*) AS found FROM stickiness.daily_user_activity AS d"
-        " WHERE COALESCE(d.is_active, TRUE) AND EXISTS (SELECT 1 FROM stickiness.event_log AS e WHERE e.event_date = d.activity_date)"
-        " AND NOT EXISTS (SELECT 1 FROM stickiness.event_log AS e WHERE e.event_date = d.activity_date AND e.user_id = d.user_id)",
+        " WHERE COALESCE(d.is_active, TRUE) AND EXISTS (SELECT 1 FROM stickiness.event_log AS e WHERE e.event_date ="
+        " d.activity_date)"
+        " AND NOT EXISTS (SELECT 1 FROM stickiness.event_log AS e WHERE e.event_date = d.activity_date AND e.user_id"
+        " = d.user_id)",
     ),
     "events_missing_from_daily_activity": (
         "users and days with a qualifying event that daily_user_activity does not list, on days that it knows", True,
-        "SELECT COUNT(*) AS found FROM (SELECT DISTINCT user_id, event_date FROM stickiness.event_log WHERE is_qualifying) AS e"
+        "SELECT COUNT(*) AS found FROM (SELECT DISTINCT user_id, event_date FROM stickiness.event_log WHERE"
+        " is_qualifying) AS e"
         " WHERE EXISTS (SELECT 1 FROM stickiness.daily_user_activity AS d WHERE d.activity_date = e.event_date)"
         " AND NOT EXISTS (SELECT 1 FROM stickiness.daily_user_activity AS d"
         " WHERE d.activity_date = e.event_date AND d.user_id = e.user_id AND COALESCE(d.is_active, TRUE))",
@@ -64,7 +69,8 @@ CHECKS: dict[str, tuple[str, bool, str]] = {
         "  WHERE platform IS NOT NULL GROUP BY platform, event_date),"
         " days AS (SELECT day, SUM(users) AS users FROM counts GROUP BY day),"
         " names AS (SELECT platform, quantile(users, 0.5) AS usual, MIN(day) AS first FROM counts GROUP BY platform),"
-        " grid AS (SELECT n.platform, n.usual, d.day, COALESCE(c.users, 0) AS users, d.users - COALESCE(c.users, 0) AS others"
+        " grid AS (SELECT n.platform, n.usual, d.day, COALESCE(c.users, 0) AS users, d.users - COALESCE(c.users, 0)"
+        " AS others"
         "  FROM names AS n CROSS JOIN days AS d LEFT JOIN counts AS c ON c.platform = n.platform AND c.day = d.day"
         "  WHERE d.day >= n.first),"
         " rest AS (SELECT platform, quantile(others, 0.5) AS usual_others FROM grid GROUP BY platform)"
@@ -83,7 +89,9 @@ def validate(warehouse: Warehouse) -> list[dict[str, Any]]:
     rows = []
     for name, (says, stops, sql) in CHECKS.items():
         found = int(warehouse.engine.query(sql)["found"][0].as_py() or 0)
-        rows.append({"check": name, "state": "ok" if not found else "stop" if stops else "look", "found": found, "says": says})
+        rows.append(
+            {"check": name, "state": "ok" if not found else "stop" if stops else "look", "found": found, "says": says}
+        )
     refused = _refused(warehouse)
     rows.append({"check": "quarantined_rows", "state": "look" if refused else "ok", "found": refused,
                  "says": "rows of this pack that wait in quarantine"})
@@ -96,5 +104,7 @@ def validate(warehouse: Warehouse) -> list[dict[str, Any]]:
 def _refused(warehouse: Warehouse) -> int:
     if warehouse.engine.columns("prodsense.quarantine") is None:
         return 0
-    found = warehouse.engine.query("SELECT COUNT(*) AS n FROM prodsense.quarantine WHERE released IS NULL AND relation LIKE 'stickiness.%'")
+    found = warehouse.engine.query(
+        "SELECT COUNT(*) AS n FROM prodsense.quarantine WHERE released IS NULL AND relation LIKE 'stickiness.%'"
+    )
     return int(found["n"][0].as_py())

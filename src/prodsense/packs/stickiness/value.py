@@ -37,9 +37,12 @@ WITH acts AS (
     SELECT a.user_id,
            COUNT(DISTINCT CASE WHEN a.activity_date <= CAST(:split AS DATE) THEN a.activity_date END) AS days,
            MAX(CASE WHEN a.activity_date > CAST(:split AS DATE) THEN 1.0 ELSE 0.0 END) AS is_retained,
-           SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE) THEN a.posts_viewed + a.videos_viewed + a.stories_viewed END) AS views,
-           SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE) THEN a.posts_created + a.comments_made + a.stories_created END) AS creations,
-           SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE) THEN a.likes + a.comments_made + a.shares + a.direct_messages END) AS interactions,
+           SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE)
+               THEN a.posts_viewed + a.videos_viewed + a.stories_viewed END) AS views,
+           SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE)
+               THEN a.posts_created + a.comments_made + a.stories_created END) AS creations,
+           SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE)
+               THEN a.likes + a.comments_made + a.shares + a.direct_messages END) AS interactions,
            SUM(CASE WHEN a.activity_date <= CAST(:split AS DATE) THEN a.direct_messages END) AS messages
     FROM stickiness.active_days AS a
     JOIN stickiness.members AS m ON m.user_id = a.user_id
@@ -72,7 +75,8 @@ told AS (
 def engagement_ltv_correlation(
     warehouse: Warehouse, days: int = 28, horizon: int = 28, confidence: float = 0.95, as_of: Any = None
 ) -> Rows:
-    """Engagement metrics of `days` days, ranked by how well they tell who is active in the `horizon` days after, and LTV.
+    """Engagement metrics of `days` days, ranked by how well they tell who is active in the `horizon` days after, and
+    LTV.
 
     ``ltv_correlation`` is Spearman's, with its interval (Bonett & Wright 2000) and p-value; ``retention_auc`` is how
     often a user who came back had more of the metric than one who did not (0.5: no better than chance; Mann and
@@ -97,7 +101,10 @@ def engagement_ltv_correlation(
     if mixed < LEAST:
         notes.append(f"{int(back.sum())} of {len(back)} users came back: too few differ to tell retention by")
     if has_ltv < LEAST and mixed < LEAST:
-        raise UsageError(f"of {table.num_rows} users, {has_ltv} have an LTV and {int(mixed)} differ in coming back; {LEAST} are needed")
+        raise UsageError(
+            f"of {table.num_rows} users, {has_ltv} have an LTV and {int(mixed)} differ in coming back;"
+            f" {LEAST} are needed"
+        )
     rows = []
     for name in ENGAGEMENT:
         x = _floats(table, name)
@@ -115,7 +122,9 @@ def engagement_ltv_correlation(
         for row, p in zip(rows, adjust([row[key] for row in rows], "bh"), strict=True):
             row[f"{key}_adjusted"] = p
     _ranked(rows, "ltv_rank", lambda row: None if row["ltv_correlation"] is None else abs(row["ltv_correlation"]))
-    _ranked(rows, "retention_rank", lambda row: None if row["retention_auc"] is None else abs(row["retention_auc"] - 0.5))
+    _ranked(
+        rows, "retention_rank", lambda row: None if row["retention_auc"] is None else abs(row["retention_auc"] - 0.5)
+    )
     for row in rows:
         own = [row[key] for key in ("ltv_rank", "retention_rank") if row[key] is not None]
         row["score"] = sum(own) / len(own) if own else None
@@ -136,7 +145,7 @@ _SPEARMAN = ("ltv_correlation", "ltv_low", "ltv_high", "ltv_p")
 
 
 def _spearman(x: Any, y: Any, confidence: float) -> dict[str, Any]:
-    """Spearman's correlation of the known pairs, its interval on Fisher's scale with Bonett and Wright's error, and p."""
+    """Spearman's correlation of the known pairs, its interval on Fisher's scale with Bonett and Wright's error, p."""
     import numpy as np
     from scipy import stats
 
@@ -193,7 +202,8 @@ PATTERNS = ("many short", "many long", "few short", "few long")
 
 _PATTERNS = """
 WITH visits AS (
-    SELECT s.user_id, COUNT(*) AS sessions, COUNT(s.duration_seconds) AS timed, SUM(s.duration_seconds) / 60.0 AS minutes,
+    SELECT s.user_id, COUNT(*) AS sessions, COUNT(s.duration_seconds) AS timed,
+           SUM(s.duration_seconds) / 60.0 AS minutes,
            COUNT(DISTINCT s.session_date) AS days
     FROM stickiness.session_facts AS s
     JOIN stickiness.members AS m ON m.user_id = s.user_id
@@ -267,7 +277,9 @@ def session_pattern_quality_analysis(
                     f"{label}_high": told.get("high")}
         rows.append(row)
     comparison = {
-        label: _many_short_less_few_long(pattern, values, _floats(table, "minutes_per_day"), _floats(table, "days"), confidence)
+        label: _many_short_less_few_long(
+            pattern, values, _floats(table, "minutes_per_day"), _floats(table, "days"), confidence
+        )
         for label, values in outcomes.items()
     }
     notes = [f"{OBSERVATIONAL}: many is from {cut:.3g} sessions a day, long from {reach:.3g} minutes"]
@@ -280,8 +292,10 @@ def session_pattern_quality_analysis(
                          f" {told['estimate']:.3g} ({told['low']:.3g} to {told['high']:.3g})")  # fmt: skip
     return Rows(
         arrow=Rows.from_rows(rows).arrow, title="Patterns of sessions", notes=tuple(notes),
-        units={"minutes_per_session": "minutes", "minutes_per_day": "minutes", "ltv": "currency", "satisfaction": "score"},
-        extras={"obtained": OBSERVATIONAL, "users": table.num_rows, "many": cut, "long_minutes": reach, "survey": survey.lower(),
+        units={"minutes_per_session": "minutes", "minutes_per_day": "minutes", "ltv": "currency",
+               "satisfaction": "score"},
+        extras={"obtained": OBSERVATIONAL, "users": table.num_rows, "many": cut, "long_minutes": reach,
+                "survey": survey.lower(),
                 "comparison": comparison},
         statements=((_PATTERNS, params),), dialect=warehouse.engine.dialect,
     )  # fmt: skip
@@ -300,17 +314,29 @@ def _many_short_less_few_long(pattern: Any, y: Any, minutes: Any, days: Any, con
     d, y = (pattern[known] == 0).astype(float), y[known]
     a, b = y[d == 1], y[d == 0]
     if min(len(a), len(b)) < LEAST:
-        return {**empty, "reason": f"known of {len(a)} users with many short and {len(b)} with few long sessions; {LEAST} of each are needed"}
+        return {
+            **empty,
+            "reason": f"known of {len(a)} users with many short and {len(b)} with few long sessions;"
+            f" {LEAST} of each are needed",
+        }
     parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
     if sum(parts) == 0:
         return {**empty, "reason": "all users have the same value"}
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
     difference = numbers(float(a.mean() - b.mean()), sum(parts) ** 0.5, freedom, confidence)
     difference["p_value"] = float(stats.ttest_ind(a, b, equal_var=False).pvalue)
-    beside = [column - column.mean() for column in (np.log(np.maximum(minutes[known], 1e-3)), days[known]) if np.ptp(column) > 0]
+    beside = [
+        column - column.mean()
+        for column in (np.log(np.maximum(minutes[known], 1e-3)), days[known])
+        if np.ptp(column) > 0
+    ]
     adjusted = None
     try:
-        fit = ols(y, np.column_stack([d, np.ones(len(d)), *beside]), ["pattern", "constant", "time", "days"][: 2 + len(beside)])
+        fit = ols(
+            y,
+            np.column_stack([d, np.ones(len(d)), *beside]),
+            ["pattern", "constant", "time", "days"][: 2 + len(beside)],
+        )
         adjusted = numbers(float(fit.coefficients[0]), float(fit.std_errors[0]), fit.degrees, confidence)
     except UsageError:
         pass  # the pattern and the time say the same: only the plain difference can be told
