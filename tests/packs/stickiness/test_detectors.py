@@ -111,8 +111,8 @@ def test_planted_users_are_found_a_week_after(planted: tuple[Warehouse, dict[str
         week_later = date.fromisoformat(truth[kind]["from"]) + timedelta(6)
         found = subjects(warehouse, name, as_of=week_later)
         assert len(found & users) >= 0.8 * len(users), (name, sorted(users - found))
-        # Others who fall are few, and among those who leave.
-        assert len(found - users) <= 2 and found - users <= set(truth["churn"]["users"]), name
+        # Of the 1,600 others, of whom some leave, hardly anybody.
+        assert len(found - users) <= 2, name
         before = date.fromisoformat(truth[kind]["from"]) - timedelta(1)
         assert not subjects(warehouse, name, as_of=before) & users
 

@@ -47,7 +47,7 @@ class Effects:
     groups_lift: float = 0.12
     #: How steeply the odds to adopt stories rise with how well the user's channel retains; stories themselves do
     #: nothing.
-    stories_selection: float = 6.0
+    stories_selection: float = 5.0
     #: Creators (a quarter, at random) show up that much more often, as a fraction.
     creator_lift: float = 0.25
     #: Added to the probability to be active on days 1 to 14 by the new onboarding.
