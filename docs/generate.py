@@ -265,7 +265,9 @@ def experiment_section(pack: Any) -> Iterator[str]:
         yield f"* unit: {e.unit}; arms: {', '.join(e.arms)}; design: {e.design}"
         yield f"* primary: {codes(e.primary)}"
         if e.guardrails:
-            yield "* guardrails and their margins: " + ", ".join(f"`{n}` {m:g}" for n, m in e.guardrails.items())
+            yield "* guardrails and their margins: " + ", ".join(f"`{n}` {m}" for n, m in e.guardrails.items())
+        if e.secondary:
+            yield f"* shown beside: {codes(e.secondary)}"
         if e.plan:
             yield f"* plan: {' '.join(e.plan.split())}"
         yield ""

@@ -1,111 +1,157 @@
-"""Activity, retention and sessions: DuckDB SQL written by hand on raw events against this project.
+"""Eight questions about a clickstream, asked of this project and of four others.
 
-    python benchmarks/behavior/run.py --events 2000000
+    python benchmarks/behavior/run.py [--events 50000000] [--rounds 3] [--spark-events 5000000] [--keep FOLDER]
 
-Prints CPU seconds (median of the rounds, both sides interleaved) and their ratio, after checking that the answers
-are equal.
+A clickstream is generated once. Each side answers each question in a process of its own, sides in turn: one run to
+warm up, then `rounds` that are measured. The answers of all sides are compared first; where one differs, nothing is
+printed but that. The numbers are CPU seconds (user and system, with helper processes), median of the rounds, and
+what they are to this project's. This project answers from the models that it keeps; what those cost to build and to
+keep stands above the table. Sides that are not installed are left out with a word.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+import importlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from prodsense.behavior import Activity, EventTable, sessions
-from prodsense.engines.duckdb import DuckDBEngine
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 
-DAYS = 365
-GENERATE = """
-CREATE TABLE events AS SELECT user_id, TIMESTAMP '2023-01-01' + TO_SECONDS(CAST(day * 86400 + second AS BIGINT)) AS ts
-FROM (SELECT CAST(FLOOR(POWER(RANDOM(), 3) * {users}) AS INT) AS user_id, FLOOR(RANDOM() * {days}) AS day,
-      FLOOR(POWER(RANDOM(), 2) * 86400) AS second FROM RANGE({events})) ORDER BY day, user_id, second
-"""
-UD = "SELECT DISTINCT user_id, CAST(ts AS DATE) AS d FROM events"
-ROLLING = f"""
-WITH g AS (SELECT d, LEAST(LEAD(d) OVER (PARTITION BY user_id ORDER BY d) - d, 28) AS gap FROM ({UD})),
-s AS (SELECT d, COALESCE(gap, 28) AS gap, COUNT(*) AS n FROM g GROUP BY 1, 2),
-e AS (SELECT d, n AS a, n AS b, n AS c FROM s
-      UNION ALL SELECT d + CAST(LEAST(gap, 1) AS INT), -n, 0, 0 FROM s
-      UNION ALL SELECT d + CAST(LEAST(gap, 7) AS INT), 0, -n, 0 FROM s
-      UNION ALL SELECT d + CAST(LEAST(gap, 28) AS INT), 0, 0, -n FROM s),
-r AS (SELECT d, SUM(a) AS a, SUM(b) AS b, SUM(c) AS c FROM e GROUP BY d)
-SELECT d, SUM(a) OVER w, SUM(b) OVER w, SUM(c) OVER w FROM r WINDOW w AS (ORDER BY d)
-QUALIFY d <= (SELECT MAX(CAST(ts AS DATE)) FROM events) ORDER BY d
-"""
-RETENTION = f"""
-WITH ud AS ({UD}), f AS (SELECT user_id, MIN(d) AS f FROM ud GROUP BY 1)
-SELECT f, d - f AS n, COUNT(*) FROM ud JOIN f USING (user_id) WHERE d - f <= 30 GROUP BY 1, 2
-"""
-L28 = f"""
-SELECT days, COUNT(*) FROM (SELECT user_id, COUNT(*) AS days FROM ({UD})
-WHERE d > (SELECT MAX(CAST(ts AS DATE)) FROM events) - 28 GROUP BY 1) GROUP BY 1 ORDER BY 1
-"""
-SESSIONS = """
-WITH a AS (SELECT user_id, ts, CASE WHEN ts - LAG(ts) OVER w < INTERVAL 30 MINUTE THEN 0 ELSE 1 END AS s FROM events
-           WINDOW w AS (PARTITION BY user_id ORDER BY ts)),
-b AS (SELECT user_id, ts, SUM(s) OVER (PARTITION BY user_id ORDER BY ts ROWS UNBOUNDED PRECEDING) AS n FROM a)
-SELECT user_id, MIN(ts), MAX(ts), COUNT(*) FROM b GROUP BY user_id, n
-"""
+from clickstream import generate  # noqa: E402
+from questions import ONLY, QUESTIONS  # noqa: E402
+
+PEERS = ("project", "duckdb_sql", "polars_frames", "clickhouse", "spark_sql")
 
 
-def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.process_time()
-    answer = work()
-    return time.process_time() - start, answer
+def plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value)
+    return str(value)[:10] if isinstance(value, date) else value
+
+
+def answer(found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """An answer that can be compared."""
+    return sorted(tuple(plain(value) for value in row) for row in found)
+
+
+def prepared(folder: Path, events: int) -> dict[str, Any]:
+    """The data in `folder`, made unless they are there: Parquet for all, a DuckDB file for those who have one."""
+    facts = folder / "facts.json"
+    if not facts.exists():
+        import duckdb
+
+        rows = generate(folder / "events.parquet", events)
+        con = duckdb.connect(str(folder / "raw.duckdb"))
+        con.execute(f"CREATE TABLE events AS SELECT * FROM '{folder / 'events.parquet'}'")
+        last = con.sql("SELECT CAST(MAX(ts) AS DATE) FROM events").fetchall()[0][0]
+        con.close()
+        facts.write_text(json.dumps({"events": rows, "last": str(last)}))
+    found: dict[str, Any] = json.loads(facts.read_text())
+    return found
+
+
+def ask(peer: str, question: str, folder: Path, last: str, rounds: int) -> dict[str, Any]:
+    out = folder / "out.pickle"
+    out.unlink(missing_ok=True)
+    command = [sys.executable, str(HERE / "worker.py"), peer, question, str(folder), last, str(rounds), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "TZ": "UTC"})
+    if done.returncode or not out.exists():
+        # A peer that fails is a fact about that peer; the project failing is a failure.
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        if peer == "project":
+            raise SystemExit(f"{question}: {why}")
+        return {"failed": why}
+    found: dict[str, Any] = pickle.loads(out.read_bytes())
+    return found
+
+
+def report(events: int, found: dict[str, dict[str, dict[str, Any]]], titles: dict[str, str]) -> str:
+    """The table: CPU seconds and ratio to the project, peak memory."""
+    lines = [
+        f"| question, {events:,} events | " + " | ".join(titles.values()) + " |", "|---|" + "---:|" * len(titles)
+    ]
+    for question, sides in found.items():
+        cells = []
+        base = median(cpu for cpu, _ in sides["project"]["runs"])
+        for peer in titles:
+            got = sides.get(peer, {})
+            if "runs" not in got:
+                cells.append("failed" if got else "")
+                continue
+            cpu = median(value for value, _ in got["runs"])
+            ratio = "" if peer == "project" else f" ({cpu / base:.1f}x)"
+            cells.append(f"{cpu:.3f} s{ratio}, {got['megabytes']:.0f} MB")
+        lines.append(f"| {QUESTIONS[question]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def measure(folder: Path, events: int, rounds: int, peers: list[str], questions: list[str]) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = prepared(folder, events)
+    (folder / "kept.duckdb").unlink(missing_ok=True)
+    made = ask("project", "prepare", folder, facts["last"], 1)
+    for step, (cpu, wall) in made["steps"].items():
+        print(f"{step}: {cpu:.2f} CPU s ({wall:.2f} s)")
+    size = sum(file.stat().st_size for file in (folder / "log").rglob("*") if file.is_file())
+    print(f"peak memory of that {made['megabytes']:.0f} MB; the log takes {size / 1e6:.0f} MB", flush=True)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for question in questions:
+        found[question] = {}
+        for peer in peers:
+            if peer not in ONLY.get(question, peers):
+                continue
+            got = found[question][peer] = ask(peer, question, folder, facts["last"], rounds)
+            if "failed" in got:
+                print(f"# {question}: {peer} failed: {got['failed']}", file=sys.stderr, flush=True)
+                continue
+            print(f"# {question:12} {peer:14} {median(c for c, _ in got['runs']):8.3f} CPU s"
+                  f" {got['megabytes']:7.0f} MB", file=sys.stderr, flush=True)
+            ours, theirs = answer(found[question]["project"]["answer"]), answer(got["answer"])
+            if ours != theirs:
+                off = next((a, b) for a, b in zip([*ours, None], [*theirs, None], strict=False) if a != b)
+                raise SystemExit(f"{question}: {peer} has another answer: {off[1]} where the project has {off[0]}")
+    titles = {peer: importlib.import_module(f"peers.{peer}").TITLE for peer in peers}
+    return report(facts["events"], found, titles)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--events", type=int, default=50_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--spark-events", type=int, default=5_000_000, help="Spark is asked at this size; 0 for never")
+    parser.add_argument("--peers", default=",".join(PEERS), help=f"some of {','.join(PEERS)}")
+    parser.add_argument("--questions", default=",".join(QUESTIONS), help=f"some of {','.join(QUESTIONS)}")
+    parser.add_argument("--keep", type=Path, help="folder for data and models, kept and used again")
     options = parser.parse_args()
-    engine = DuckDBEngine()
-    engine.raw("SELECT SETSEED(0.5)")
-    engine.raw(GENERATE.format(users=max(options.events // 25, 10), days=DAYS, events=options.events))
-    events = EventTable.of(engine, "main.events", "user_id", "ts")
-    last = events.as_of().date()
-    built, model = cpu(lambda: Activity.build(events, "activity"))
-    added, model = cpu(lambda: model.update(events))
-    print(f"{options.events:,} events; model built in {built:.2f} CPU s; one day of {DAYS} updated in {added:.2f}")
-
-    def hand(sql: str) -> Callable[[], Any]:
-        return lambda: engine.raw(sql, fetch=True)
-
-    def rows(table: Any) -> list[tuple[Any, ...]]:
-        return list(zip(*table.to_pydict().values(), strict=True))
-
-    def retained(answer: Any) -> set[tuple[Any, ...]]:
-        return {(r["cohort"], r["day"], r["retained"]) for r in answer.rows if r["retained"]}
-
-    whole = f"{last} 23:59:59.999999"
-    questions: dict[str, tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], bool]]] = {
-        "DAU, WAU, MAU": (hand(ROLLING), model.active_users, lambda a, b: [tuple(map(int, r[1:])) for r in rows(a)] == [
-            (r["active_1d"], r["active_7d"], r["active_28d"]) for r in b.rows]),
-        # Ours leaves out the windows that are not over.
-        "retention triangle": (hand(RETENTION), model.retention, lambda a, b: retained(b) == {
-            r for r in rows(a) if (r[0], r[1]) in {(x["cohort"], x["day"]) for x in b.rows}}),
-        "L28": (hand(L28), model.active_days, lambda a, b: rows(a) == [
-            (r["days"], r["users"]) for r in b.rows if r["users"]]),
-        "sessions, SQL": (hand(SESSIONS), lambda: sessions(events, as_of=whole), same_sessions),
-        "sessions, kernel": (hand(SESSIONS), lambda: sessions(events, as_of=whole, kernel=True), same_sessions),
-    }  # fmt: skip
-    print(f"{'question':20} {'by hand':>9} {'ours':>9} {'ratio':>7}")
-    for name, (theirs, ours, same) in questions.items():
-        pairs = [(cpu(theirs), cpu(ours)) for _ in range(options.rounds)]
-        if not same(pairs[0][0][1], pairs[0][1][1]):
-            raise SystemExit(f"{name}: the answers differ")
-        left, right = median(a[0] for a, _ in pairs), median(b[0] for _, b in pairs)
-        print(f"{name:20} {left:9.3f} {right:9.3f} {left / right:6.1f}x")
-
-
-def same_sessions(by_hand: Any, ours: Any) -> bool:
-    keys = [("user_id", "ascending"), ("session_start", "ascending")]
-    names = ["user_id", "session_start", "session_end", "events"]
-    left, right = by_hand.rename_columns(names).sort_by(keys), ours.arrow.select(names).sort_by(keys)
-    return bool(left.to_pydict() == right.to_pydict())
+    questions = options.questions.split(",")
+    peers = []
+    for peer in dict.fromkeys(["project", *options.peers.split(",")]):
+        missing = importlib.import_module(f"peers.{peer}").MISSING
+        if missing:
+            print(f"left out: {peer}: {missing}")
+        else:
+            peers.append(peer)
+    small = min(options.spark_events, options.events)
+    with tempfile.TemporaryDirectory(prefix="prodsense-behavior-") as made:
+        folder = options.keep or Path(made)
+        together = "spark_sql" in peers and small == options.events
+        first = [peer for peer in peers if peer != "spark_sql" or together]
+        table = measure(folder / str(options.events), options.events, options.rounds, first, questions)
+        print(f"\n{table}", flush=True)
+        if "spark_sql" in peers and not together and small:
+            table = measure(folder / str(small), small, options.rounds, ["project", "spark_sql"], questions)
+            print(f"\n{table}", flush=True)
 
 
 if __name__ == "__main__":

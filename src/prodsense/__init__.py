@@ -20,9 +20,9 @@ __version__ = "0.1.0"
 #: Methods on any table, and the module (and the name there, where it is another) that each comes from when it is named.
 _METHODS = {
     **dict.fromkeys(
-        ("Activity", "EventTable", "KeptSessions", "active_users", "cohort", "cohorts", "feature_time", "funnel",
-         "lifecycle", "optional", "paths", "retention", "sessions", "step", "step_matrix", "survival", "survival_of",
-         "transitions"),
+        ("Activity", "EventLog", "EventTable", "KeptSessions", "Rollup", "active_users", "cohort", "cohorts",
+         "feature_time", "funnel", "lifecycle", "optional", "paths", "retention", "sessions", "step", "step_matrix",
+         "survival", "survival_of", "transitions"),
         "behavior",
     ),
     **dict.fromkeys(

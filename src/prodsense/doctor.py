@@ -149,11 +149,13 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
 
 
 def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Checks of dimensions, metrics, queries, policies and the event table by name; each raises what is wrong."""
+    """Checks of all that a pack declares by name; each raises what is wrong."""
     from functools import partial
 
     from prodsense.contracts.vocabulary import Query
     from prodsense.engines.base import comma, quoted
+    from prodsense.inference.checks import check_detector, check_tree
+    from prodsense.inference.declared import check as check_experiment
     from prodsense.metrics import Scope, check_dimension, check_metric, check_query
 
     scope = Scope.of(pack)
@@ -163,6 +165,8 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"metric {pack.name}.{metric.name}", partial(check_metric, metric, scope)
     for query in pack.queries.values():
         yield f"query {pack.name}.{query.name}", partial(check_query, query, scope)
+    for experiment in pack.experiments.values():
+        yield f"experiment {pack.name}.{experiment.name}", partial(check_experiment, experiment, scope)
     for policy in pack.policies.values():
         if policy.sql:
             path = f"{pack.name}/policies/{policy.name}.sql"
@@ -174,6 +178,10 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
         select = f"SELECT {comma(columns)} FROM {quoted(log.table)}{where}"
         text = Query("events", "", select, path=f"{pack.name}/events.py")
         yield f"event table of {pack.name}", partial(check_query, text, scope)
+    for tree in pack.trees.values():
+        yield f"tree {pack.name}.{tree.name}", partial(check_tree, tree, scope)
+    for detector in pack.detectors.values():
+        yield f"detector {pack.name}.{detector.name}", partial(check_detector, detector, scope)
 
 
 # -- warehouse -------------------------------------------------------------------------------------

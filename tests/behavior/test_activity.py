@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prodsense.behavior import Activity, EventTable, active_users, lifecycle, retention
+from prodsense.behavior import Activity, EventTable, active_users, cells, lifecycle, retention
 from prodsense.engines.dialect import DIALECTS, render
 from prodsense.engines.duckdb import DuckDBEngine
 from prodsense.errors import NotBuiltError, UsageError
@@ -215,3 +215,21 @@ def test_all_sql_is_said_in_every_dialect(dialect: str, monkeypatch: pytest.Monk
     assert len(seen) > 20
     for sql in seen:
         assert render(sql, dialect)
+
+
+def test_a_triangle_too_wide_for_arrays_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"u": u, "t": datetime(2024, 1, 1) + timedelta(days=d, hours=3), "c": "ab"[u % 2]}
+        for u, d in [(1, 0), (1, 1), (1, 4), (2, 0), (2, 3), (3, 2), (3, 3), (4, 4)]
+    ]
+    with EventTable.read(rows, "u", "t") as events:
+        for by in ("", "c"):
+            model = Activity.build(events, "wide", by=by)
+            for grain in ("day", "all"):
+                found = model.retention(days=3, grain=grain)
+                with monkeypatch.context() as patch:
+                    patch.setattr(cells, "_MOST", 0)
+                    other = model.retention(days=3, grain=grain)
+                assert found.rows == other.rows and found.rows
+                assert (found.extras, found.incomplete, found.notes) == (other.extras, other.incomplete, other.notes)
+                assert found.arrow.schema == other.arrow.schema

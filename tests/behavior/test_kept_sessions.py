@@ -115,6 +115,16 @@ def test_a_clock_found_to_be_off_restates_its_device() -> None:
     assert kept.newest == BASE + timedelta(minutes=5000)
 
 
+def test_a_late_event_beside_a_device_whose_clock_is_off() -> None:
+    slow = [Event("a", "tablet", t - 3 * DAY, "view", "ios", t) for t in (5, 100)]
+    slow += [Event("a", "tablet", 15 - 3 * DAY, "view", "ios", 5 * DAY)]  # sent late, too
+    log = [*slow, *at("a", 0, 20, device="phone")]
+    kept = KeptSessions.build(table(log), "k", received="r", devices="joined")
+    assert [(minutes(r["session_start"]), r["events"]) for r in kept.sessions().rows] == [(0, 4), (100, 1)]
+    kept = kept.update(table([*log, *at("a", 24, device="phone")]))
+    assert told(kept) == [("changed", "a", 0, 24, 5)]
+
+
 def test_open_sessions_and_as_of() -> None:
     kept = KeptSessions.build(table([*at("a", 0), *at("b", 20), *at("c", 20, name="app_background")]), "k")
     assert [r["is_open"] for r in kept.sessions().rows] == [True, True, True]

@@ -18,7 +18,8 @@ from .conftest import Cli
 #: The verbs of the design, in its order.
 VERBS = [
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
-    "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "paths", "policies", "doctor",
+    "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "survival", "cohorts",
+    "paths", "experiment", "power", "assign", "causal", "explain", "detect", "findings", "policies", "doctor",
 ]
 
 
@@ -42,7 +43,9 @@ def test_help_of_every_command_has_an_example_that_names_it(cli: Cli, name: str)
     assert run.out == cli(name, "-h").out
 
 
-@pytest.mark.parametrize("name", sorted(set(VERBS) - {"init", "simulate", "catalog", "schema", "lineage"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(VERBS) - {"init", "simulate", "catalog", "schema", "lineage", "causal", "power"})
+)
 def test_commands_on_a_warehouse_take_one(cli: Cli, name: str) -> None:
     assert "-w, --warehouse PATH|URL" in cli(name, "--help").out
 

@@ -57,6 +57,12 @@ def test_each_method_answers_with_label_and_checks(cli: Cli, shops: Path, tmp_pa
     assert table.code == 0 and f"{found['label']}: " in table.out
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_help_has_an_example_and_the_warehouse(cli: Cli, name: str) -> None:
+    run = cli("causal", name, "--help")
+    assert run.code == 0 and f"prodsense causal {name} " in run.out and "-w, --warehouse PATH|URL" in run.out
+
+
 def test_csv_and_sql(cli: Cli, shops: Path) -> None:
     run = cli("causal", *CALLS["did"][:1], shops, *CALLS["did"][1:], "--format", "csv")
     assert [r["term"] for r in csv.DictReader(io.StringIO(run.out))] == ["effect", "treated", "after", "constant"]

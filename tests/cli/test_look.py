@@ -118,7 +118,17 @@ def test_broken_definitions_are_found_one_by_one() -> None:
     from types import SimpleNamespace
 
     from prodsense.contracts.tables import read_schema
-    from prodsense.contracts.vocabulary import EventSource, Metric, Model, Policy, Query, Question
+    from prodsense.contracts.vocabulary import (
+        Detector,
+        EventSource,
+        Experiment,
+        Metric,
+        MetricTree,
+        Model,
+        Policy,
+        Query,
+        Question,
+    )
 
     pack = SimpleNamespace(
         name="shop",
@@ -130,20 +140,31 @@ def test_broken_definitions_are_found_one_by_one() -> None:
             "bad_metric": Metric("bad_metric", "Says.", "count", "up", "SUM(weight)", "orders", time="day"),
         },
         queries={"bad_query": Query("bad_query", "Says.", "SELECT * FROM nowhere", path="shop/queries/bad_query.sql")},
+        experiments={
+            "bad_test": Experiment(
+                "bad_test", "Says.", "order", ("a", "b"), ("goood",), key="id",
+                sql="SELECT text_of(id) AS unit, 'a' AS arm, CAST(NULL AS TIMESTAMP) AS assigned_at FROM orders",
+            )
+        },
         policies={"bad_policy": Policy("bad_policy", "Says.", "SELECT id FROM orders WHERE shade = 1")},
+        trees={"bad_tree": MetricTree("bad_tree", "Says.", "good", "price * volume")},
+        detectors={"bad_detector": Detector("bad_detector", "Says.", "SELECT hue FROM orders")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
         event_source=EventSource("orders", "buyer", "day"),
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
-        "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy", "question Q1",
-        "event table of shop",
+        "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy",
+        "tree shop.bad_tree", "detector shop.bad_detector", "question Q1",
+        "event table of shop", "experiment shop.bad_test",
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
-                        ("question Q1", "ghost"), ("event table of shop", "buyer")]:  # fmt: skip
+                        ("tree shop.bad_tree", "price"), ("detector shop.bad_detector", "hue"),
+                        ("question Q1", "ghost"), ("event table of shop", "buyer"),
+                        ("experiment shop.bad_test", "goood")]:  # fmt: skip
         assert word in found[about].says
 
 

@@ -47,6 +47,8 @@ METRICS = (
     Metric("done_rate", "Delivered over placed.", "share", "up", "share(done)", source="orders"),
     Metric("basket", "Amount a delivered order.", "currency", "up", "ratio(revenue, done_orders)"),
     Metric("completion", "Delivered over placed.", "share", "up", "ratio(done_orders, orders)"),
+    Metric("settled_rate", "Delivered over placed, seen a week later.", "share", "up", "share(done)", source="orders",
+           matures=7),
     Metric("buyers", "Customers with an order.", "count", "up", "count(distinct customer_id)", source="orders"),
     Metric("sales", "Revenue by its parts.", "currency", "up", "orders * completion * basket"),
 )
@@ -66,8 +68,8 @@ Plant = Callable[[dict[str, Any], np.random.Generator], Any]
 class Shop(Warehouse):
     """A warehouse that knows the pack ``shop`` only."""
 
-    def __init__(self, own: Pack):
-        super().__init__(open_engine(":memory:"))
+    def __init__(self, own: Pack, engine: Any = None):
+        super().__init__(engine or open_engine(":memory:"))
         self._own = own
 
     @property
@@ -130,11 +132,13 @@ def rows(plant: Plant | None = None, *, days: int = DAYS, a_day: int = 400, seed
     })  # fmt: skip
 
 
-def shop(orders: pa.Table, happenings: list[dict[str, Any]] | None = None, **parts: Any) -> Shop:
+def shop(
+    orders: pa.Table, happenings: list[dict[str, Any]] | None = None, engine: Any = None, **parts: Any
+) -> Shop:
     """A warehouse of these orders."""
     from prodsense.ingest import ensure_tables
 
-    made = Shop(pack(**parts))
+    made = Shop(pack(**parts), engine)
     ensure_tables(made.engine, {f"shop.{name}": table for name, table in made.pack("shop").tables.items()})
     made.engine.append("shop.orders", orders)
     if happenings:

@@ -116,11 +116,14 @@ def test_what_is_degenerate_is_refused() -> None:
         ("no rows at or after", rows, {**asked, "since": "2025-01-01"}),
         ("should be a date", rows, {**asked, "since": "soon"}),
         ("no row is untreated before", [{**r, "pilot": True} for r in rows], {**asked, "since": "2024-04-01", "errors": "robust"}),
+        ("s01 is treated in some rows.*use staggered_did", [{**r, "pilot": r["pilot"] and r["month"].month > 3} for r in rows], {**asked, "since": "2024-04-01"}),
         ("1 treated cluster", [r for r in rows if not r["pilot"] or r["shop"] == "s01"], {**asked, "since": "2024-04-01"}),
         ("one value in all rows", [{**r, "sales": 1} for r in rows], {**asked, "since": "2024-04-01"}),
         ("holds string, not numbers", [{**r, "sales": "x"} for r in rows], {**asked, "since": "2024-04-01"}),
         ("it holds 2", [{**r, "pilot": 2} for r in rows], {**asked, "since": "2024-04-01"}),
         ("infinite", [{**r, "sales": float("inf")} for r in rows], {**asked, "since": "2024-04-01"}),
+        ("too large to square", [{**r, "sales": 1e300} for r in rows], {**asked, "since": "2024-04-01"}),
+        ("is 1 in no row", [{**r, "a": 0} for r in HAND], {"treated": "t", "after": "a"}),
         ("no column profit", rows, {**asked, "since": "2024-04-01", "covariates": "profit"}),
         ("repeats", rows, {**asked, "since": "2024-04-01", "covariates": ["size", "size"]}),
         ("confidence lies", rows, {**asked, "since": "2024-04-01", "confidence": 95}),
@@ -129,7 +132,7 @@ def test_what_is_degenerate_is_refused() -> None:
         ("need a column to cluster by", HAND, {"treated": "t", "after": "a", "errors": "cluster"}),
     ]  # fmt: skip
     for message, data, options in cases:
-        outcome = "y" if data is HAND else "sales"
+        outcome = "sales" if "sales" in data[0] else "y"
         with pytest.raises(UsageError, match=message):
             ps.did(data, outcome, **options)
     several = [{**r, "cohort": date(2024, 3 + i % 2, 1)} for i, r in enumerate(rows)]

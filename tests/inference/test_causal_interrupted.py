@@ -124,6 +124,7 @@ def test_what_is_degenerate_is_refused() -> None:
         ("99 lags do not fit", rows, {"lags": 99}),
         ("has 1 periods", rows[:1], {}),
         ("no column sales", rows, {"covariates": "sales"}),
+        ("999999999880 of 1000000000000 periods have no row", [{**r, "day": 999999999999 if t == 119 else t} for t, r in enumerate(rows)], {"since": 80}),
         ("infinite", [{**rows[0], "orders": float("inf")}, *rows[1:]], {}),
     ]  # fmt: skip
     for message, data, options in cases:

@@ -34,6 +34,8 @@ ALL = (
     ready.own_history("small", "A customer buys for less.", table="orders", subject="customer_id", value="amount",
                       measure="mean", drop=0.4),
     ready.new_value("new_city", "A city appears.", table="orders", column="city"),
+    ready.limit("too_few", "Too few.", metric="orders", below=100),
+    ready.level_shift("shift", "A level changed.", metric="orders", by="city", direction="both"),
     ready.novelty_decay("novelty", "A lift wears off.", metric="orders", launch="2024-03-01"),
 )
 
@@ -141,13 +143,13 @@ def test_own_history_by_hand() -> None:
         4: [0, 16, 16, 16, 16, 7], 5: [2, 40, 0, 40, 0, 7],
     }  # fmt: skip
     with data.shop(customers(counts)) as wh:
-        rule = ready.own_history_drop("q", "Quiet.", table="orders", subject="customer_id", threshold=2.0)
+        rule = ready.own_history_drop("q", "Quiet.", table="orders", subject="customer_id")
         found = ask(wh, rule)
         assert [row["subject"] for row in found] == ["customer_id=1", "customer_id=4"]
         one, four = found
-        # (20 - 2) / sqrt(20 * (1 + 1/4)), widened by 1 + 2/4
-        assert one["score"] == pytest.approx(-18 / 25**0.5 / 1.5) and (one["value"], one["expected"]) == (2, 20)
-        assert four["score"] == pytest.approx(-16 / 20**0.5 / 1.5) and four["value"] == 0
+        # (20 - 2) / sqrt(20 * (1 + 1/4)): chance, as windows of equal counts do not vary
+        assert one["score"] == pytest.approx(-18 / 25**0.5) and (one["value"], one["expected"]) == (2, 20)
+        assert four["score"] == pytest.approx(-16 / 20**0.5) and four["value"] == 0
         assert one["period"] == data.on(LAST - 6).isoformat()
         assert ask(wh, rule, min_level=18) == [one]
         rising = ready.own_history("r", "Loud.", table="orders", subject="customer_id", direction="rise")
@@ -195,6 +197,26 @@ def test_a_lift_that_wears_off_is_novelty_and_one_that_lasts_is_not() -> None:
             ask(wh, ready.novelty_decay("novelty", "Fades.", metric="orders"))
     with data.shop(lift(0.0)) as wh:
         assert ask(wh, rule) == []
+
+
+def test_a_limit_is_a_limit(clean: data.Shop) -> None:
+    (row,) = ask(clean, ready.limit("l", "Few.", metric="orders", by="city", below=60))
+    assert row["subject"] == "city=Dessau" and row["low"] == 60 and row["severity"] == "critical"
+    assert len(ask(clean, ready.limit("l", "Much.", metric="orders", by="city", above=60))) == 3
+    with pytest.raises(UsageError, match="below or above"):
+        ask(clean, ready.limit("l", "?", metric="orders"))
+
+
+def test_a_level_that_changed_is_told_with_its_onset() -> None:
+    def fall(c: dict[str, Any], rng: np.random.Generator) -> Any:
+        return ~((c["day"] > LAST - 9) & (c["city"] == 0)) | (rng.random(len(c["day"])) < 0.7)
+
+    with data.shop(data.rows(fall)) as wh:
+        rule = ready.level_shift("s", "Fell.", metric="orders", by="city")
+        (row,) = ask(wh, rule)
+        assert row["subject"] == "city=Aachen" and row["period"] == data.on(LAST - 8).isoformat()
+        assert row["value"] == pytest.approx(0.7 * row["expected"], rel=0.1)
+        assert ask(wh, rule, as_of=data.on(LAST - 9)) == [] and ask(wh, rule, within=5) == []
 
 
 # -- running ---------------------------------------------------------------------------------------------
@@ -270,3 +292,28 @@ def test_the_queue_raises_once_renews_and_keeps_its_cooldown() -> None:
         assert len(wh.findings("all")) == 2 and len(wh.findings("open")) == 1
         with pytest.raises(UsageError, match="none of the queue's ids"):
             wh.findings(close="zzz")
+
+
+def test_every_statement_renders_for_every_engine(clean: data.Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prodsense.engines.dialect import DIALECTS, render
+
+    asked: list[Any] = []
+    query = clean.engine.query
+
+    def recorded(sql: Any, params: Any = None) -> pa.Table:
+        asked.append(sql)
+        return query(sql, params)
+
+    monkeypatch.setattr(clean.engine, "query", recorded)
+    measures = [
+        ready.own_history(f"own_{measure}", "X.", table="orders", subject="customer_id", measure=measure,  # type: ignore[arg-type]
+                          value="amount" if measure in ("sum", "mean", "distinct") else "", where="amount > 1")
+        for measure in ("count", "sum", "mean", "distinct", "days")
+    ]  # fmt: skip
+    clean.detect(*ALL, *measures, pack="shop")
+    clean.explain("done_rate", data.on(50), data.on(57))
+    clean.explain("revenue", data.on(50), data.on(57))
+    assert len(asked) > 40
+    for sql in asked:
+        for dialect in DIALECTS:
+            render(sql, dialect)

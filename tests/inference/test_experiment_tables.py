@@ -276,3 +276,23 @@ def test_splits_by_chance_show_effects_as_often_as_they_should(users: pd.DataFra
     assert line["false_alarms"] > 0.2
     with pytest.raises(UsageError, match="needs to know them"):
         ps.experiment(users, arm="arm", metrics="noise", aa=1000)
+
+
+def test_arms_that_differed_before_hold_the_decision(users: pd.DataFrame) -> None:
+    shifted = users.assign(before=users.before + 5 * (users.arm == "B"))
+    found = ps.experiment(shifted, arm="arm", metrics="revenue", covariates="before")
+    assert any("before differed before the assignment" in reason for reason in found.reasons)
+    assert found.decision in ("hold", "stop")
+    assert "alike before" not in {c["check"] for c in ps.experiment(
+        users, arm="arm", metrics="revenue", covariates="before").extras["checks"]}
+
+
+def test_names_may_hold_anything(users: pd.DataFrame) -> None:
+    odd = users.rename(columns={"arm": 'the "arm"', "revenue": "Umsatz (€); --", "country": "select", "user": "a b"})
+    found = ps.experiment(odd, arm='the "arm"', unit="a b", metrics=["m=Umsatz (€); --"], segments="select",
+                          where="latency > 0")
+    assert row_of(found, "m")["effect"] == pytest.approx(2, abs=1.5)
+    assert len(found.extras["segments"]) == 3
+    flags = users.assign(arm=users.arm == "B")
+    assert ps.experiment(flags, arm="arm", control="false", metrics=["revenue", "q=quantile:revenue@0.5"]).srm[
+        "observed"].keys() == {"false", "true"}

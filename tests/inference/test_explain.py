@@ -57,6 +57,13 @@ def test_a_rate_names_slice_onset_and_share(bug: data.Shop) -> None:
     assert abs(mix["rate"] + mix["mix"] - found.extras["delta"]) <= 1e-12
 
 
+def test_a_metric_that_matures_is_seen_from_the_newest_moment(bug: data.Shop) -> None:
+    """The week before the last one is settled by now, though it was not at its own end."""
+    found = bug.explain("settled_rate", f"{data.on(LAST - 20)}..{data.on(LAST - 14)}", BEFORE)
+    plain = bug.explain("done_rate", f"{data.on(LAST - 20)}..{data.on(LAST - 14)}", BEFORE)
+    assert found.extras["before"] == plain.extras["before"] and found.extras["after"] is not None
+
+
 def test_parts_of_a_derived_metric_and_of_a_declared_tree_add_up(bug: data.Shop) -> None:
     for name, parts in (("completion", {"done_orders", "orders"}), ("revenue", {"orders", "completion", "basket"})):
         found = bug.explain(name, BEFORE, AFTER)
@@ -200,8 +207,9 @@ def test_a_forecast_of_a_table() -> None:
         ({"numerator": "errors", "time": "minute"}, "numerator and denominator"),
         ({"value": "errors", "time": "minute", "after": "soon"}, "number or a range"),
         ({"value": "errors", "time": "minute", "before": "103..104", "after": "104"}, "overlap"),
-        ({"value": "errors", "time": "dc", "after": "104"}, "time is a DATE"),
+        ({"value": "errors", "time": "dc", "after": "2024-01-01"}, "cannot be read so"),
         ({"value": "errors", "time": "minute", "before": "1..2", "after": "3..4"}, "holds nothing"),
+        ({"value": "dc", "time": "minute", "after": "104"}, "not numbers"),
         ({"value": "nothing", "time": "minute", "after": "104"}, "no column nothing"),
     ],
 )

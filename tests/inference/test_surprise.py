@@ -113,6 +113,8 @@ def test_detect_tells_series_apart_and_refuses_what_is_none() -> None:
         ps.detect(table(x[:20], timedelta(days=1)), time="t", value="x")
     with pytest.raises(UsageError, match="no column y"):
         ps.detect(calm, time="t", value="y")
+    with pytest.raises(UsageError, match="not numbers"):
+        ps.detect(calm, time="t", value="shop")
     with pytest.raises(UsageError, match="threshold"):
         ps.detect(calm, time="t", value="x", threshold="high")
 

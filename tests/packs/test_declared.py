@@ -63,6 +63,7 @@ def test_a_warehouse_gives_the_events_that_its_pack_declares(logged: Warehouse) 
     found = ps.funnel(logged.events, steps=["view", "cart", ps.optional("coupon"), "pay"], within="7d", by="c",
                       as_of="2024-06-01")  # fmt: skip
     assert [(r["c"], r["count"]) for r in found.rows if r["name"] == "view"] == [("fr", 2), ("de", 1)]
+    assert found.notes[0] == "of delivery.clicks only rows where c <> 'staff'"
     # Columns that are given are as given, whatever a pack declares.
     assert len(ps.cohort(logged.events("delivery.clicks", "u", "t"), "all")) == 4
     assert logged.events("shop.clicks", "u", "t").event is None

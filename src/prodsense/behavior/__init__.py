@@ -14,14 +14,16 @@ from prodsense.behavior.funnel import funnel
 from prodsense.behavior.funnel_steps import Step, optional, step
 from prodsense.behavior.kept_sessions import KeptSessions
 from prodsense.behavior.lifecycle import lifecycle
+from prodsense.behavior.log import EventLog
 from prodsense.behavior.paths import paths, step_matrix, transitions
 from prodsense.behavior.result import Answer
 from prodsense.behavior.retention import retention
+from prodsense.behavior.rollup import Rollup
 from prodsense.behavior.sessions import sessions
 from prodsense.behavior.survival import survival, survival_of
 
 __all__ = [
-    "Activity", "Answer", "Cohort", "EventTable", "KeptSessions", "Step", "active_users", "cohort", "cohorts",
-    "feature_time", "funnel", "lifecycle", "optional", "paths", "read_cohort", "retention", "sessions", "step",
-    "step_matrix", "survival", "survival_of", "transitions",
+    "Activity", "Answer", "Cohort", "EventLog", "EventTable", "KeptSessions", "Rollup", "Step", "active_users",
+    "cohort", "cohorts", "feature_time", "funnel", "lifecycle", "optional", "paths", "read_cohort", "retention",
+    "sessions", "step", "step_matrix", "survival", "survival_of", "transitions",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ import pyarrow as pa
 from prodsense.behavior import daily
 from prodsense.behavior import lifecycle as lifecycles
 from prodsense.behavior import retention as retentions
+from prodsense.behavior.cells import Gaps, rolling, triangle
 from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer, days_over
 from prodsense.engines.base import quoted
@@ -207,13 +208,9 @@ class Activity:
 
     # -- answers ---------------------------------------------------------------------------------------
 
-    def gaps(self) -> dict[tuple[str, date, date | None], int]:
+    def gaps(self) -> Gaps:
         """The gap cells (see `daily`)."""
-        rows = self.engine.query(f"SELECT slice, day, prev_day, users FROM {self._quoted('gaps')}").to_pydict()
-        return {
-            (name, day, None if before == day else before): users
-            for name, day, before, users in zip(*rows.values(), strict=True)
-        }
+        return Gaps.of(self.engine.query(f"SELECT slice, day, prev_day, users FROM {self._quoted('gaps')}"))
 
     def active_users(self, windows: Sequence[int] = (1, 7, 28)) -> Answer:
         """Distinct users active in the trailing `windows` days, at each day; 1, 7 and 28 are DAU, WAU and MAU.
@@ -232,9 +229,7 @@ class Activity:
         """How long those who came back had been away: ``away`` (whole periods without activity), their share."""
         lifecycles.check_grain(grain)
         found: dict[tuple[str, int], int] = {}
-        for (name, day, before), users in self.gaps().items():
-            if before is None:
-                continue
+        for name, day, before, users in self.gaps().returns():
             away = _steps(periods.start_of(before, grain), periods.start_of(day, grain), grain) - 1
             if away > 0:
                 found[name, away] = found.get((name, away), 0) + users
@@ -253,13 +248,19 @@ class Activity:
         windows = retentions.windows_of(kind, days, brackets)
         over = days_over(self.as_of, self.tz)
         source = self._quoted("cohorts")
+        given: dict[str, Any] = {
+            "grain": grain, "by": (self.by,) if self.by else (), "kind": "bracketed" if brackets else kind,
+            "as_of": self.as_of, "tz": self.tz, "dialect": self.engine.dialect,
+        }
+        if kind == "exact" and brackets is None and grain in ("day", "all"):
+            cohorts = self.engine.query(f"SELECT slice, first_day, day, users FROM {source}")
+            found = triangle(cohorts, days, over, grain, self.by)
+            if found is not None:
+                return retentions.answer_of(*found, notes=[f"from {source.replace(chr(34), '')}"], **given)
         if kind == "unbounded" or brackets is not None:
             source = self._quoted("user_days")
         cells = retentions.Cells(self._sizes(over), self._returned(windows, kind, brackets is not None, over))
-        return retentions.triangle(
-            cells, windows, grain=grain, by=(self.by,) if self.by else (), kind="bracketed" if brackets else kind,
-            as_of=self.as_of, tz=self.tz, notes=[f"from {source.replace(chr(34), '')}"], dialect=self.engine.dialect,
-        )
+        return retentions.triangle(cells, windows, notes=[f"from {source.replace(chr(34), '')}"], **given)
 
     def _key(self, name: str) -> tuple[str, ...]:
         return (name,) if self.by else ()
@@ -414,24 +415,28 @@ class Activity:
 
 
 def active_users_of(
-    gaps: daily.Gaps, windows: Sequence[int], by: str, as_of: datetime, tz: str, **about: Any
+    gaps: Gaps, windows: Sequence[int], by: str, as_of: datetime, tz: str, **about: Any
 ) -> Answer:
     """The answer of `active_users` from gap cells."""
+    import pyarrow.compute as pc
+
     sizes = sorted({int(k) for k in windows})
     if not sizes or sizes[0] < 1:
         raise UsageError("windows are numbers of days from 1, such as 1,7,28")
-    found = daily.rolling(gaps, sizes, periods.local_day(as_of, tz))
-    rows = [
-        {"day": day, **({by: name} if by else {}), **{f"active_{k}d": counts[k] for k in sizes},
-         "stickiness": counts[sizes[0]] / counts[sizes[-1]] if counts[sizes[-1]] else None}
-        for (name, day), counts in found.items()
-    ]  # fmt: skip
-    rows.sort(key=lambda row: (row["day"], row.get(by, "")))
+    found = rolling(gaps, sizes, periods.local_day(as_of, tz))
+    columns = {"day": found["day"], **({by: found["slice"]} if by else {})}
+    columns |= {f"active_{k}d": found[k] for k in sizes}
+    arrow = pa.table(columns)
+    # Nobody in the longest window: there is no share, not even 0.
+    longest = pc.cast(arrow[f"active_{sizes[-1]}d"], pa.float64())
+    shown = pc.if_else(pc.equal(longest, 0), None, longest)
+    arrow = arrow.append_column("stickiness", pc.divide(pc.cast(arrow[f"active_{sizes[0]}d"], pa.float64()), shown))
     units = {**{f"active_{k}d": "count" for k in sizes}, "stickiness": "share"}
     over = days_over(as_of, tz)
+    listed = [{"day": day} for day in pc.unique(arrow["day"]).to_pylist()]
     return Answer(
-        arrow=_arrow(rows), method="active_users", title="Active users", units=units, as_of=as_of, tz=tz,
-        incomplete=daily.open_periods(rows, "day", "day", over), extras={"windows": sizes, "by": [by] if by else []},
+        arrow=arrow, method="active_users", title="Active users", units=units, as_of=as_of, tz=tz,
+        incomplete=daily.open_periods(listed, "day", "day", over), extras={"windows": sizes, "by": [by] if by else []},
         picture=_active_picture, **about,
     )
 
@@ -448,7 +453,7 @@ def active_users(
     params["as_of"] = moment
     kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
     sql = daily.gaps_sql(daily.user_days_sql(daily.active_days_sql(table, tz, kept)))
-    gaps = daily.gaps_of(events.engine.query(sql, params).to_pylist())
+    gaps = Gaps.of(events.engine.query(sql, params))
     return active_users_of(
         gaps, windows, by, moment, tz, notes=events.notes(), statements=((sql, params),), dialect=events.engine.dialect
     )

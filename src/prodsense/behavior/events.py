@@ -55,6 +55,8 @@ class EventTable:
     where: str = ""
     #: Column of the relation → its Arrow type.
     schema: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: What whoever chose the rows wants readers to know; comes first in `notes`.
+    remarks: tuple[str, ...] = ()
     #: Keeps the engine and registered data of `read` alive as long as the table is used.
     _owned: ExitStack | None = field(default=None, repr=False, compare=False)
     #: The sorted log of the same events (`EventLog.attach`), if there is one.
@@ -270,9 +272,9 @@ class EventTable:
     def notes(self) -> tuple[str, ...]:
         """What a reader of any answer should know of these events."""
         if not self.left_out:
-            return ()
+            return self.remarks
         rows = "row" if self.left_out == 1 else "rows"
-        return (f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
+        return (*self.remarks, f"{self.left_out} {rows} without {self.user} or {self.time} left out",)
 
 
 def day_of(moment: str, tz: str = "UTC") -> str:

@@ -118,14 +118,17 @@ def _picture(answer: Answer, **options: Any) -> Any:
     from prodsense.charts.builders import bar, line
 
     rows = [{**row, "feature": daily.NONE if row["feature"] is None else row["feature"]} for row in answer.rows]
+    most = max((row["seconds"] for row in rows), default=0)
+    unit, length = ("hours", 3600) if most >= 7200 else ("minutes", 60) if most >= 120 else ("seconds", 1)
+    rows = [{**row, unit: row["seconds"] / length} for row in rows]
     by = answer.extras["by"]
-    settings: dict[str, Any] = {"unit": "seconds", "title": answer.title, "notes": answer.notes, **options}
+    settings: dict[str, Any] = {"unit": unit, "title": answer.title, "notes": answer.notes, **options}
     if answer.extras["grain"] != "all":
         if by:
             raise UsageError("time by feature, period and dimension is too much for one picture: leave out by or grain")
         incomplete = [str(day) for day in answer.incomplete]
         return line(
-            rows, "period", "seconds", **{"series": "feature", "grain": answer.extras["grain"],
+            rows, "period", unit, **{"series": "feature", "grain": answer.extras["grain"],
                                           "incomplete": incomplete, **settings},
         )  # fmt: skip
     if len(by) > 1:
@@ -133,4 +136,4 @@ def _picture(answer: Answer, **options: Any) -> Any:
     if by:
         rows = [{**row, by[0]: daily.NONE if row[by[0]] is None else row[by[0]]} for row in rows]
         settings = {"series": by[0], **settings}
-    return bar(rows, "feature", "seconds", **{"additive": not by, **settings})
+    return bar(rows, "feature", unit, **{"additive": not by, **settings})

@@ -27,7 +27,7 @@ from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer
 from prodsense.behavior.session_rules import Rules, session_key, subject_key
 from prodsense.behavior.sessions import answer_of, finished
-from prodsense.engines.base import quoted
+from prodsense.engines.base import comma, quoted
 from prodsense.errors import NotBuiltError, UsageError
 from prodsense.metrics import periods
 
@@ -171,22 +171,32 @@ class KeptSessions:
         touched = stage(
             "touched",
             f"WITH changed AS (SELECT subject, day FROM (({read} EXCEPT {stored}) UNION ALL ({stored} EXCEPT {read}))"
-            f" AS differences), named AS (SELECT subject, {who} FROM {fresh} UNION SELECT subject, {who} FROM {days})"
+            f" AS differences), named AS (SELECT subject, {who} FROM {fresh}"
+            f" UNION SELECT subject, {who} FROM {days}{where})"
             f" SELECT c.subject, {', '.join(f'n.{name}' for name in who.split(', '))}, MIN(c.day) AS first_day,"
             " MAX(c.day) AS last_day FROM changed AS c JOIN named AS n ON n.subject = c.subject"
             f" GROUP BY c.subject, {', '.join(f'n.{name}' for name in who.split(', '))}",
         )
+        if run.is_empty(self._at("stage_touched")):
+            return self._told(run.query(f"SELECT 'added' AS change, {', '.join(self._shown)} FROM {kept} LIMIT 0"))
         gone = f"subject IN (SELECT subject FROM {touched})" + (f" AND ({considered})" if considered else "")
         run.delete(self._at("subject_days"), gone, params)
         run.insert(self._at("subject_days"), f"SELECT * FROM {fresh} WHERE subject IN (SELECT subject FROM {touched})")
         whole = self._recheck_clocks(events, touched, who, stage) if self.rules.received else ""
         spans = stage("spans", self._spans(touched, session_who, whole))
+        # What lies outside of all spans is not looked at: so much a bound on the time itself saves.
         reach = f"{float(self.rules.reach)!r}"
+        edges = run.query(
+            f"SELECT add_minutes(MIN(first_moment), -{reach}) AS oldest,"
+            f" add_minutes(MAX(end_moment), {reach}) AS newest, MAX(whole) AS whole FROM {spans}"
+        ).to_pylist()[0]
+        params |= {"oldest": edges["oldest"], "newest": edges["newest"]}
+        near = "" if edges["whole"] else " WHERE s.session_end > :oldest AND s.session_start < :newest"
         old = stage(
             "old",
             f"SELECT s.* FROM {kept} AS s JOIN {spans} AS p ON p.subject = s.subject AND (p.whole = 1 OR"
             f" (s.session_end > add_minutes(p.first_moment, -{reach})"
-            f" AND s.session_start < add_minutes(p.end_moment, {reach})))",
+            f" AND s.session_start < add_minutes(p.end_moment, {reach}))){near}",
         )
         named = ", ".join(f"p.{name}" for name in session_who.split(", "))
         bounds = stage(
@@ -195,8 +205,23 @@ class KeptSessions:
             f" MAX(o.session_end) AS last_moment FROM {spans} AS p LEFT JOIN {old} AS o ON o.subject = p.subject"
             f" GROUP BY {named}, p.whole, p.end_moment, p.first_moment",
         )
+        condition = ""
+        if not edges["whole"]:
+            params |= run.query(
+                "SELECT MIN(first_moment) AS first_moment, GREATEST(MAX(end_moment), MAX(last_moment)) AS last_moment"
+                f" FROM {bounds}"
+            ).to_pylist()[0]
+            between = "BETWEEN :first_moment AND :last_moment"
+            condition = f"{events.moment()} {between}"
+            if self.rules.received:
+                # An untouched device of a touched user may have a clock that is off: its times lie elsewhere.
+                condition += (
+                    f" OR {events.moment(self.rules.received)} {between}"
+                    f" OR {comma([events.user])} IN (SELECT user_id FROM {self._quoted('clocks')})"
+                )
         around = (
-            f"SELECT e.* FROM ({self.rules.settled(events, off=self._off())}) AS e JOIN {bounds} AS b"
+            f"SELECT e.* FROM ({self.rules.settled(events, off=self._off(), condition=condition)}) AS e"
+            f" JOIN {bounds} AS b"
             f" ON {clocks.same('e', 'b', session_who)} AND (b.whole = 1 OR (e.event_time >= b.first_moment"
             " AND (e.event_time < b.end_moment OR e.event_time <= b.last_moment)))"
         )
@@ -227,7 +252,8 @@ class KeptSessions:
         doubtful = stage(
             "doubtful",
             f"SELECT t.subject, {names} FROM {touched} AS t LEFT JOIN (SELECT subject, MIN(least) AS least"
-            f" FROM {self._quoted('subject_days')} GROUP BY subject) AS d ON d.subject = t.subject LEFT JOIN {off} AS c"
+            f" FROM {self._quoted('subject_days')} WHERE subject IN (SELECT subject FROM {touched}) GROUP BY subject)"
+            f" AS d ON d.subject = t.subject LEFT JOIN {off} AS c"
             " ON c.subject = t.subject WHERE c.subject IS NOT NULL OR d.least IS NULL"
             f" OR d.least > {self.rules.tolerance_us}",
         )

@@ -67,8 +67,8 @@ class Walk:
         place = np.full(count, len(sets), dtype=np.int64)
         for i, events in reversed(list(enumerate(sets))):
             for name in events:
-                if (code := log.code_of(name)) >= 0:
-                    place[code] = i
+                if (known := log.code_of(name)) >= 0:
+                    place[known] = i
         code = kernels.ranked(log.code, log.ties, log.user, log.moment, place * count + np.arange(count))
         return log.user, log.moment, kernels.frozen(code)
 
@@ -76,13 +76,19 @@ class Walk:
         import numpy as np
 
         shape = self.shape
-        entries = self._entries(since, until)
+        simple = shape.entries == "best" and shape.order == "ordered" and not any(
+            item.within is not None or item.without for item in shape.steps if not item.optional
+        )
+        if simple:
+            entries = self.best_entries(since, until, as_of - kernels.at_least(shape.within))
+        else:
+            entries = self._entries(since, until)
         user, moment, _ = self.arrays
         complete = as_of - moment[entries] >= kernels.at_least(shape.within)
         reached = np.full((len(entries), len(shape.steps)), NEVER, dtype=np.int64)
         reached[complete] = self._reached(entries[complete])
         reached[:, 0] = moment[entries]
-        if shape.entries == "best" and len(entries):
+        if shape.entries == "best" and not simple and len(entries):
             kept = self._best(user[entries], complete, reached)
             complete, reached = complete[kept], reached[kept]
         row: dict[str, Any] = {"n0": int(complete.sum()), "censored": int((~complete).sum())}
@@ -110,6 +116,45 @@ class Walk:
         if first and len(rows):
             rows = rows[np.append(True, user[rows[1:]] != user[rows[:-1]])]
         return rows
+
+    def best_entries(self, since: int, until: int, over: int) -> np.ndarray:
+        """Of each user the row of the best entry, where no required step has a window or an exclusion of its own.
+
+        One pass instead of a walk for each entry: each row carries the latest entry from which each step can be
+        reached at it, so the first row at which a user gets furthest is known. The earliest entry whose window holds
+        that row is the best one. Entries after `over` are not over; they count for users without another.
+        """
+        import numpy as np
+
+        user, moment, code = self.arrays
+        chain = np.array(self.shape.required, dtype=np.int64)
+        within = kernels.at_most(self.shape.within)
+        if self.fast is not None:
+            return self.fast.best_entries(user, moment, code, self.mask, chain, within, since, until, over)
+        bits = self.mask[code]
+        rows = np.flatnonzero(bits)
+        bits, at, who = bits[rows], moment[rows], user[rows]
+        enters = ((bits & 1) != 0) & (at >= since) & (at < until)
+        whole = enters & (at <= over)
+        begin = np.maximum.accumulate(np.where(np.append(True, who[1:] != who[:-1]), np.arange(len(rows)), 0))
+        entries, going = np.flatnonzero(whole), np.flatnonzero(enters & ~whole)
+        best, place = _unique(who[entries])
+        # The earliest moment of the window of each user's best entry.
+        least = np.full(len(best), NEVER, dtype=np.int64)
+        carried = np.where(whole, np.arange(len(rows)), -1)
+        for step in chain[1:].tolist():
+            held = np.append(-1, np.maximum.accumulate(carried)[:-1]) if len(rows) else carried
+            found = ((bits >> step & 1) != 0) & (held >= begin)
+            found &= at - at[held] <= within
+            carried = np.where(found, held, -1)
+            hits = np.flatnonzero(found)
+            users, firsts = _unique(who[hits])
+            least[np.searchsorted(best, users)] = at[hits[firsts]] - within
+        ends = np.append(place[1:], len(entries)) if len(place) else place
+        chosen = kernels.first_in(place, ends, lambda i, users: at[entries[i]] >= least[users])
+        late, first = _unique(who[going])
+        alone = ~np.isin(late, best)
+        return np.sort(np.append(rows[entries[chosen]], rows[going[first[alone]]]))
 
     def _best(self, user: np.ndarray, complete: np.ndarray, reached: np.ndarray) -> np.ndarray:
         """Of each user the entry that is over and gets furthest, the earliest of equals."""
@@ -278,6 +323,14 @@ class Walk:
         moments.sort(axis=1)
         found[:, required] = np.where(moments == NO_LIMIT, NEVER, moments)
         return found
+
+
+def _unique(users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of sorted numbers the different ones, and where each is first."""
+    import numpy as np
+
+    first = np.flatnonzero(np.append(True, users[1:] != users[:-1])) if len(users) else np.zeros(0, dtype=np.int64)
+    return users[first], first
 
 
 def _before(hits: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from prodsense.behavior.kernels import NEVER
 
 
 @njit(cache=True, nogil=True)
-def session_starts(subject, moment, away, gap, grace):  # type: ignore[no-untyped-def]
+def session_starts(subject, moment, away, gap, grace):
     """See `kernels_sessions.session_starts`; `away` is empty where there is no background."""
     n = len(subject)
     count = 1
@@ -34,7 +34,39 @@ def session_starts(subject, moment, away, gap, grace):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def entry_rows(user, moment, code, enters, since, until, only_first):  # type: ignore[no-untyped-def]
+def merged(user, moment, code, gone, new_user, new_moment, new_code, to_user, to_moment, to_code):
+    """Two sorted runs as one, without the old rows that are gone; the last three arrays are filled."""
+    n, m = len(user), len(new_user)
+    i = 0
+    j = 0
+    at = 0
+    while i < n or j < m:
+        if i < n and gone[i]:
+            i += 1
+            continue
+        old = j == m
+        if i < n and j < m:
+            if user[i] != new_user[j]:
+                old = user[i] < new_user[j]
+            elif moment[i] != new_moment[j]:
+                old = moment[i] < new_moment[j]
+            else:
+                old = code[i] <= new_code[j]
+        if old:
+            to_user[at] = user[i]
+            to_moment[at] = moment[i]
+            to_code[at] = code[i]
+            i += 1
+        else:
+            to_user[at] = new_user[j]
+            to_moment[at] = new_moment[j]
+            to_code[at] = new_code[j]
+            j += 1
+        at += 1
+
+
+@njit(cache=True, nogil=True)
+def entry_rows(user, moment, code, enters, since, until, only_first):
     """Rows that enter: events of the codes in `enters`, from `since` (inside) to `until` (outside)."""
     n = len(user)
     count = 0
@@ -55,7 +87,59 @@ def entry_rows(user, moment, code, enters, since, until, only_first):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def walk_ordered(user, moment, code, entries, mask, within, before, after, required, limit, stops):  # type: ignore[no-untyped-def]
+def best_entries(user, moment, code, mask, chain, within, since, until, over):
+    """See `kernels_funnel.Walk.best_entries`."""
+    n = len(user)
+    users = 0
+    for i in range(n):
+        if i == 0 or user[i] != user[i - 1]:
+            users += 1
+    rows = np.empty(users, dtype=np.int64)
+    steps = len(chain)
+    begun = np.empty(steps, dtype=np.int64)
+    at = 0
+    i = 0
+    while i < n:
+        begun[:] = -1
+        depth = 0
+        hit = np.int64(0)
+        whole = -1
+        going = -1
+        j = i
+        while j < n and user[j] == user[i]:
+            bits = mask[code[j]]
+            if bits:
+                for k in range(steps - 1, 0, -1):
+                    start = begun[k - 1]
+                    if bits >> chain[k] & 1 and start >= 0 and moment[j] - moment[start] <= within:
+                        if start > begun[k]:
+                            begun[k] = start
+                        if k > depth:
+                            depth = k
+                            hit = moment[j]
+                if bits & 1 and since <= moment[j] < until:
+                    if moment[j] <= over:
+                        begun[0] = j
+                        if whole < 0:
+                            whole = j
+                    elif going < 0:
+                        going = j
+            j += 1
+        if whole >= 0:
+            if depth:
+                while not (mask[code[whole]] & 1 and moment[whole] >= hit - within and since <= moment[whole] < until):
+                    whole += 1
+            rows[at] = whole
+            at += 1
+        elif going >= 0:
+            rows[at] = going
+            at += 1
+        i = j
+    return rows[:at]
+
+
+@njit(cache=True, nogil=True)
+def walk_ordered(user, moment, code, entries, mask, within, before, after, required, limit, stops):
     """See `kernels_funnel.Walk.ordered`."""
     steps = len(before)
     reached = np.full((len(entries), steps), NEVER, dtype=np.int64)
@@ -111,7 +195,7 @@ def walk_ordered(user, moment, code, entries, mask, within, before, after, requi
 
 
 @njit(cache=True, nogil=True)
-def walk_strict(user, moment, code, entries, mask, within, before, after, required, limit):  # type: ignore[no-untyped-def]
+def walk_strict(user, moment, code, entries, mask, within, before, after, required, limit):
     """See `kernels_funnel.Walk.strict`."""
     steps = len(before)
     reached = np.full((len(entries), steps), NEVER, dtype=np.int64)
@@ -159,7 +243,7 @@ def walk_strict(user, moment, code, entries, mask, within, before, after, requir
 
 
 @njit(cache=True, nogil=True)
-def walk_any(user, moment, code, entries, mask, within, steps):  # type: ignore[no-untyped-def]
+def walk_any(user, moment, code, entries, mask, within, steps):
     """See `kernels_funnel.Walk.firsts`."""
     firsts = np.full((len(entries), steps), NEVER, dtype=np.int64)
     n = len(user)
@@ -179,7 +263,7 @@ def walk_any(user, moment, code, entries, mask, within, steps):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def session_walk(user, moment, label, gap, since, until, end, start, merge):  # type: ignore[no-untyped-def]
+def session_walk(user, moment, label, gap, since, until, end, start, merge):
     """See `kernels_paths.walk`: rows kept, their step, sessions over and sessions that may go on."""
     n = len(user)
     rows = np.empty(n, dtype=np.int64)
@@ -212,7 +296,7 @@ def session_walk(user, moment, label, gap, since, until, end, start, merge):  # 
 
 
 @njit(cache=True, nogil=True)
-def pair_counts(user, moment, label, labels, gap, since, until, end, start, merge):  # type: ignore[no-untyped-def]
+def pair_counts(user, moment, label, labels, gap, since, until, end, start, merge):
     """Of the same walk: counts of (label, next label), the last index standing for start and end."""
     n = len(user)
     pairs = np.zeros((labels + 1, labels + 1), dtype=np.int64)
@@ -243,7 +327,7 @@ def pair_counts(user, moment, label, labels, gap, since, until, end, start, merg
 
 
 @njit(cache=True, nogil=True)
-def pair_spans(user, moment, label, labels, pairs, gap, since, until, end, start, merge):  # type: ignore[no-untyped-def]
+def pair_spans(user, moment, label, labels, pairs, gap, since, until, end, start, merge):
     """Spans between the two events of each pair, pair after pair in the order of (label, next label)."""
     n = len(user)
     place = np.zeros((labels, labels), dtype=np.int64)

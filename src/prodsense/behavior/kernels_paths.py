@@ -63,10 +63,9 @@ class SessionWalk:
         if self.start is not None:
             start = self.names.index(self.start) if self.start in self.names else len(self.names)
         # A gap is reached at the first microsecond that is as long in seconds.
-        return (
-            log.user, log.moment, kernels.frozen(label), kernels.at_least(self.gap), micros(self.since), micros(self.until),
-            micros(self.as_of), start, self.merge,
-        )  # fmt: skip
+        gap = kernels.at_least(self.gap)
+        since, until, end = micros(self.since), micros(self.until), micros(self.as_of)
+        return log.user, log.moment, kernels.frozen(label), gap, since, until, end, start, self.merge
 
     @cached_property
     def _walked(self) -> tuple[np.ndarray, np.ndarray, int, int]:

@@ -9,18 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from prodsense.behavior.daily import (
-    Gaps,
-    active_days_sql,
-    flows,
-    gaps_of,
-    gaps_sql,
-    newest,
-    one_dimension,
-    open_periods,
-    qualify,
-    user_days_sql,
-)
+from prodsense.behavior.cells import Gaps, flows
+from prodsense.behavior.daily import active_days_sql, gaps_sql, one_dimension, open_periods, qualify, user_days_sql
 from prodsense.behavior.events import Events, events_of
 from prodsense.behavior.result import Answer, days_over
 from prodsense.errors import UsageError
@@ -61,7 +51,7 @@ def lifecycle(
     params["as_of"] = moment
     kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
     sql = gaps_sql(user_days_sql(active_days_sql(table, tz, kept)))
-    gaps = gaps_of(events.engine.query(sql, params).to_pylist())
+    gaps = Gaps.of(events.engine.query(sql, params))
     answer = from_gaps(
         gaps, grain, by, moment, tz, notes=events.notes(), statements=((sql, params),), dialect=events.engine.dialect
     )
@@ -103,18 +93,17 @@ def from_gaps(
 ) -> Answer:
     """The answer of `lifecycle` from gap cells."""
     check_grain(grain)
-    rows = flows(gaps, grain, newest(as_of, tz))
+    found = flows(gaps, grain, periods.local_day(as_of, tz))
     names = {"period": pa.date32(), **({by: pa.string()} if by else {}), "active": pa.int64()}
     names |= dict.fromkeys(STATES, pa.int64())
-    rows.sort(key=lambda row: (row["period"], row["slice"]))
     arrow = pa.table({
-        name: pa.array([row["slice" if name == by and by else name] for row in rows], kind)
-        for name, kind in names.items()
+        name: pa.array(found["slice" if name == by and by else name], kind) for name, kind in names.items()
     })
+    listed = [{"period": period} for period in sorted(set(arrow["period"].to_pylist()))]
     return Answer(
         arrow=arrow, method="lifecycle", title=f"Lifecycle by {grain}", notes=tuple(notes), as_of=as_of, tz=tz,
         units=dict.fromkeys(("active", *STATES), "count"),
-        incomplete=open_periods(rows, "period", grain, days_over(as_of, tz)),
+        incomplete=open_periods(listed, "period", grain, days_over(as_of, tz)),
         extras={"grain": grain, "by": [by] if by else []}, statements=statements, dialect=dialect, picture=_picture,
     )
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prodsense.behavior.events import EventTable
-from prodsense.behavior.kernels import first_in, frozen
+from prodsense.behavior.kernels import compiled, first_in, frozen
 from prodsense.errors import NotBuiltError, UnsupportedError, UsageError
 from prodsense.metrics import periods
 
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 #: From so many events on a log made for one question costs less than the question in SQL.
 WORTHWHILE = 100_000
 #: Events that a log made for one question may have; more want a log that is kept.
-AT_ONCE = 150_000_000
+AT_ONCE = 60_000_000
 #: Names of events that fit a code.
 MOST_NAMES = 65_535
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1)
 
-Prints = Mapping[str, tuple[int, str]]
+Prints: TypeAlias = Mapping[str, tuple[int, str]]
+#: User, moment and code.
+Run: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +116,10 @@ class EventLog:
             raise NotBuiltError(f"no event log in {place}; make one with EventLog.build(events).save({str(place)!r})")
         facts = json.loads((place / "log.json").read_text())
         part = place / facts["part"]
-        arrays = [np.load(part / f"{name}.npy", mmap_mode="r") for name in ("user", "moment", "code")]
+        user, moment, code = (np.load(part / f"{name}.npy", mmap_mode="r") for name in ("user", "moment", "code"))
         users = pq.read_table(part / "users.parquet")["user"].combine_chunks()
         prints = {day: (int(n), str(total)) for day, (n, total) in facts["prints"].items()}
-        return cls(*arrays, users, tuple(facts["names"]), facts["about"], prints)
+        return cls(user, moment, code, users, tuple(facts["names"]), facts["about"], prints)
 
     # -- keeping up ------------------------------------------------------------------------------------
 
@@ -161,7 +163,8 @@ class EventLog:
                 return self
         condition, params = _on_days(plain, touched, start)
         fresh_users = plain.engine.query(
-            f"WITH events AS ({plain.select(condition=condition)}) SELECT DISTINCT user_id FROM events ORDER BY user_id",
+            f"WITH events AS ({plain.select(condition=condition)})"
+            " SELECT DISTINCT user_id FROM events ORDER BY user_id",
             params,
         )["user_id"].combine_chunks()
         users = _joined(self.users, fresh_users)
@@ -173,10 +176,11 @@ class EventLog:
         gone = np.isin(self.moment // _DAY, away) if len(away) else np.zeros(len(self), dtype=bool)
         if start is not None:
             gone |= self.moment >= _micros(datetime.combine(start, datetime.min.time()))
-        recode = np.array([names.index(name) for name in self.names], dtype=_code_type(names))
-        kept = ~gone
-        old = (self.user[kept], self.moment[kept], recode[self.code[kept]])
-        merged = _merged(old, (user, moment, code))
+        stored = self.code
+        if names != self.names:
+            # Names keep their order, so that the rows keep theirs.
+            stored = frozen(np.array([names.index(name) for name in self.names], dtype=_code_type(names))[self.code])
+        merged = _merged((self.user, self.moment, stored), gone, (user, moment, code))
         prints = {
             day: value for day, value in self.prints.items()
             if date.fromisoformat(day) not in touched and not (start is not None and day >= start.isoformat())
@@ -293,7 +297,7 @@ def _code_type(names: tuple[str | None, ...]) -> Any:
 
 def _read(
     events: EventTable, users: pa.Array, names: tuple[str | None, ...], condition: str, params: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Run:
     """User, moment and code of the events, sorted."""
     import numpy as np
     import pyarrow as pa
@@ -377,13 +381,18 @@ def _joined(old: pa.Array, fresh: pa.Array) -> pa.Array:
     return pa.concat_arrays([old, unknown]) if len(unknown) else old
 
 
-def _merged(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Two sorted runs as one."""
+def _merged(old: Run, gone: np.ndarray, new: Run) -> Run:
+    """Two sorted runs as one, without the old rows that are gone."""
     import numpy as np
 
-    if not len(new[0]):
-        return old
-    user, moment, code = old
+    fast = compiled(len(gone))
+    if fast is not None:
+        size = len(gone) - int(gone.sum()) + len(new[0])
+        made = np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size, old[2].dtype)
+        fast.merged(*old, gone, *new, *made)
+        return made
+    kept = ~gone
+    user, moment, code = (column[kept] for column in old)
     low = np.searchsorted(user, new[0], "left")
     high = np.searchsorted(user, new[0], "right")
 
@@ -395,10 +404,12 @@ def _merged(old: tuple[np.ndarray, ...], new: tuple[np.ndarray, ...]) -> tuple[n
     place = first_in(low, high, after) + np.arange(len(new[0]))
     taken = np.zeros(len(user) + len(place), dtype=bool)
     taken[place] = True
-    merged = []
-    for before, fresh in zip(old, new, strict=True):
+    free = ~taken
+
+    def one(before: np.ndarray, fresh: np.ndarray) -> np.ndarray:
         column = np.empty(len(taken), dtype=before.dtype)
         column[place] = fresh
-        column[~taken] = before
-        merged.append(column)
-    return tuple(merged)
+        column[free] = before
+        return column
+
+    return one(user, new[0]), one(moment, new[1]), one(code, new[2])

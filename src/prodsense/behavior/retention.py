@@ -485,21 +485,32 @@ def triangle(
                 values.append(value)
     open_cohorts = tuple(sorted({at[0] for at in censored if at[0] is not None}))
     total = {str(w.label): sum(n for at, n in censored.items() if at[2] == i) for i, w in enumerate(windows)}
+    return answer_of(
+        _typed(columns, by), open_cohorts, {label: n for label, n in total.items() if n}, sum(groups.values()),
+        grain=grain, by=by, kind=kind, as_of=as_of, tz=tz, notes=notes, statements=statements, dialect=dialect,
+        unit=unit,
+    )
+
+
+def answer_of(
+    rows: pa.Table, open_cohorts: tuple[date, ...], censored: Mapping[str, int], entered: int, *, grain: str,
+    by: tuple[str, ...], kind: str, as_of: datetime, tz: str, notes: Iterable[str] = (), statements: Any = (),
+    dialect: str = "duckdb", unit: str = "day",
+) -> Answer:
+    """The answer of `retention` from its rows; `censored` tells entries left out by window."""
     said = list(notes)
-    entered = sum(groups.values())
-    if any(total.values()):
+    if censored:
         said.append(f"windows not over at {as_of:%Y-%m-%d %H:%M} count nobody: see censored")
     kinds = {
         "exact": f"on {unit} N" if unit == "day" else f"in {unit} N", "unbounded": f"on {unit} N or later",
         "rolling": "N × 24 hours after entry", "bracketed": "in a bracket of days",
     }  # fmt: skip
     return Answer(
-        arrow=_typed(columns, by), method="retention", title=f"Retention {kinds[kind]}", notes=tuple(said),
+        arrow=rows, method="retention", title=f"Retention {kinds[kind]}", notes=tuple(said),
         units={"rate": "share", "size": "count", "retained": "count", "censored": "count"}, as_of=as_of, tz=tz,
         incomplete=open_cohorts, statements=statements, dialect=dialect, picture=_picture, wide=_wide,
         extras={
-            "kind": kind, "unit": unit, "grain": grain, "by": list(by), "entered": entered,
-            "censored": {label: n for label, n in total.items() if n},
+            "kind": kind, "unit": unit, "grain": grain, "by": list(by), "entered": entered, "censored": dict(censored),
         },
     )
 

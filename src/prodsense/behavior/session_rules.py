@@ -106,14 +106,18 @@ class Rules:
 
     # -- events ----------------------------------------------------------------------------------------
 
-    def source(self, events: EventTable, extra: Mapping[str, str] | None = None) -> str:
-        """SELECT of the events with what the rules need; with a receipt column also ``received`` and ``delay``."""
+    def source(self, events: EventTable, extra: Mapping[str, str] | None = None, condition: str = "") -> str:
+        """SELECT of the events with what the rules need; with a receipt column also ``received`` and ``delay``.
+
+        `condition` is one more over the relation's own columns; it may hold parameters.
+        """
         wanted = dict(extra or {})
         if self.platform:
             wanted["platform"] = f"text_of({comma([self.platform])})"
         if not self.received:
-            return events.select(wanted)
-        return clocks.timed(events.select({**wanted, "received": events.moment(self.received)}))
+            return events.select(wanted, condition=condition)
+        wanted["received"] = events.moment(self.received)
+        return clocks.timed(events.select(wanted, condition=condition))
 
     @property
     def columns(self) -> list[str]:
@@ -128,12 +132,15 @@ class Rules:
         """SELECT of the clocks that are off, by the events of `source` (all)."""
         return clocks.clocks(source or self.source(events), self.owner, self.tolerance_us)
 
-    def settled(self, events: EventTable, extra: Mapping[str, str] | None = None, off: str = "") -> str:
+    def settled(
+        self, events: EventTable, extra: Mapping[str, str] | None = None, off: str = "", condition: str = ""
+    ) -> str:
         """SELECT of the events with their times set right; `off` gives the clocks if they are known already."""
+        source = self.source(events, extra, condition)
         if not self.received:
-            return self.source(events, extra)
+            return source
         return clocks.corrected(
-            self.source(events, extra), off or self.clocks(events), self.owner,
+            source, off or self.clocks(events), self.owner,
             [*self.columns, *events.dimension_columns.values(), *(extra or {})], self.tolerance_us,
         )
 

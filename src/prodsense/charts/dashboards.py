@@ -109,6 +109,9 @@ def answer_page(question: Question, fetch: Fetch, pack: Artefacts) -> Page:
     slices = [name for name in rest if name in getattr(pack, "dimensions", {})]
     rest = [name for name in rest if name not in slices]
     notes = [f"The metrics can be sliced (`--by`) by {', '.join(slices)}."] if slices else []
+    tests = [name for name in rest if name in getattr(pack, "experiments", {})]
+    notes += [f"Its experiment: prodsense experiment {name}" for name in tests]
+    rest = [name for name in rest if name not in tests]
     if rest:
         notes.append(f"Also part of the answer, see `prodsense catalog`: {', '.join(rest)}.")
     return Page(title=question.ask, subtitle=question.id, sections=sections, notes=notes)

@@ -150,14 +150,10 @@ class Ask:
         grain = self.grain or "week"
         by = [self.by] if self.by and with_unit else []
         found = wh.metric(str(self.metric), by=by, grain=grain, where=self.where, tz=zone(None))
-        # A period that is not over would look like a fall.
-        rows = [row for row in found.rows if row["period"] not in found.incomplete]
         named = {**options, "outcome": found.metrics[0], "time": "period"}
         if with_unit:
             named["unit"] = found.by[0]
-        if not rows:
-            raise UsageError(f"{self.metric} has no complete {grain}")
-        return action(rows, **named)
+        return action(found, **named)
 
 
 def _need(value: Any, option: str) -> Any:

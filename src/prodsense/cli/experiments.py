@@ -216,6 +216,11 @@ def experiment(
         "adjustment": adjustment.value, "min_units": min_units,
     }
     if arm is None:
+        from prodsense.metrics.reading import is_file
+
+        if is_file(name):
+            raise UsageError(f"{name} is a file of units: say which column holds the arm (--arm) and what to compare"
+                             " (--metric)")
         for option, value in (("--metric", metric), ("--unit", unit), ("--guardrail", guardrail), ("--time", time),
                               ("--control", control), ("--covariate", covariate), ("--strata", strata),
                               ("--cluster", cluster), ("--split", split), ("--where", where),

@@ -13,11 +13,11 @@ from prodsense.engines.base import comma
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.inference import designs, estimators
 from prodsense.inference.decision import decide
-from prodsense.inference.estimators import Effect, RefusalError
+from prodsense.inference.estimators import Effect, Outcome, RefusalError
 from prodsense.inference.multiplicity import adjust
 from prodsense.inference.quantiles import quantile_values
 from prodsense.inference.sequential import always_valid_half, always_valid_interval, always_valid_p
-from prodsense.inference.srm import Srm, srm
+from prodsense.inference.srm import BROKEN, Srm, srm
 from prodsense.inference.study import Measure, Study
 from prodsense.inference.suffstats import Blocks, Moments, gather, merged
 from prodsense.inference.tables import completed
@@ -425,6 +425,10 @@ def _checks(
         checks.append({"check": "one arm a unit", "status": status, "says": says})
         if status == "broken":
             blocking.append(f"{says}: more than {MOST_EXPOSED_TWICE:.0%}")
+    for what, arm, p_value in _imbalance(study, units):
+        says = f"{what} differed before the assignment ({arm}, p = {p_value:.3g}): the arms were not alike"
+        checks.append({"check": "alike before", "status": "broken", "says": says})
+        blocking.append(says)
     checks += [
         {"check": "suspicious change", "status": "warning",
          "says": f"{row['metric']} ({row['arm']}) changes by {row['relative']:+.0%}; check the data first"}
@@ -432,6 +436,24 @@ def _checks(
         if row["relative"] is not None and abs(row["relative"]) > SUSPICIOUS and row["role"] != "secondary"
     ]
     return checks, broken, blocking
+
+
+def _imbalance(study: Study, units: Units) -> list[tuple[str, str, float]]:
+    """Covariates that differ between arms: (name, arm, p) where p is below the level at which a split is broken."""
+    found: dict[tuple[str, str], float] = {}
+    if study.cluster:
+        return []
+    for measure in study.measures:
+        start = measure.outcome.formula.columns
+        for name, formula in zip(measure.covariates, measure.outcome.covariates, strict=True):
+            columns = range(start, start + formula.columns)
+            start += formula.columns
+            for arm in study.plan.treatments:
+                control, treatment = (units.of(side, measure).take(columns) for side in (study.plan.control, arm))
+                with suppress(RefusalError):
+                    estimators.refuse_few({0: control, 1: treatment}, study.plan.min_units)
+                    found[name, arm] = estimators.compare(control, treatment, Outcome(formula)).p_value
+    return [(name, arm, p) for (name, arm), p in found.items() if p * len(found) < BROKEN]
 
 
 # -- segments and time ----------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 GRAINS = ("day", "week", "month", "quarter", "year")
 #: A text column with more values than this is a key, not a covariate.
 MAX_LEVELS = 50
+#: Squares of larger numbers overflow.
+LARGEST = 1e140
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,24 @@ class Sample:
         return sample
 
     @classmethod
-    def read(cls, data: Any, where: str = "") -> Sample:
-        """Rows of a file (CSV, TSV, Parquet, NDJSON), an answer, an Arrow table, a frame, or dicts."""
+    def read(cls, data: Any, where: str = "", *, engine: Engine | None = None) -> Sample:
+        """Rows of a file (CSV, TSV, Parquet, NDJSON), an answer, an Arrow table, a frame, or dicts.
+
+        They are held in an engine in memory unless `engine` is given. `close` releases it. Of a metric's answer the
+        periods that are not over are left out: they would look like a fall.
+        """
         from prodsense.engines import open_engine
 
         owned = ExitStack()
         try:
-            engine = open_engine(":memory:")
-            owned.callback(engine.close)
-            relation = owned.enter_context(engine.temporary(read_data(data)))
+            if engine is None:
+                engine = open_engine(":memory:")
+                owned.callback(engine.close)
+            rows = read_data(data)
+            if getattr(data, "incomplete", ()) and "period" in rows.column_names:
+                open_ones = set(data.incomplete)
+                rows = rows.filter([period not in open_ones for period in rows["period"].to_pylist()])
+            relation = owned.enter_context(engine.temporary(rows))
             condition_sql(where)
             return cls(engine, relation, where, relation_columns(engine, relation), _owned=owned)
         except BaseException:
@@ -195,8 +206,11 @@ def opened(data: Any, where: str = "") -> Iterator[Sample]:
 def floats(table: pa.Table, name: str, said: str = "") -> Array:
     """A column as floats; UsageError when one is infinite or not a number."""
     values = table[name].to_numpy().astype(float)
-    if not np.isfinite(values).all():
-        raise UsageError(f"{said or name} holds values that are infinite or not a number; leave those rows out (where)")
+    if not (np.abs(values) < LARGEST).all():
+        raise UsageError(
+            f"{said or name} holds values that are infinite, no number or too large to square; leave those rows out"
+            " (where)"
+        )
     return values
 
 
@@ -324,10 +338,12 @@ def panel(
         known = ~np.isnan(low)
         np.minimum.at(least, codes[known], low[known])
         np.maximum.at(most, codes[known], high[known])
+        seen = np.isfinite(least)
+        least, most = np.where(seen, least, 0.0), np.where(seen, most, 0.0)
         moved = np.flatnonzero(most - least > 1e-9 * np.maximum(1.0, np.abs(most)))
         if len(moved):
             raise UsageError(f"{unit} {units[moved[0]]} has several values of {name}; it should have one")
-        columns[name] = np.where(np.isfinite(least), least, np.nan)
+        columns[name] = np.where(seen, least, np.nan)
     averaged = int(found["n"].to_numpy().max()) > 1
     if averaged:
         notes.append(f"several rows of a {unit} in a period: their mean counts")

@@ -17,7 +17,7 @@ from prodsense.errors import UsageError
 from prodsense.inference import causal_data as cd
 from prodsense.inference.causal_data import Sample
 from prodsense.inference.causal_result import QUASI, Estimate, estimate, headline, numbers, spoken_test
-from prodsense.inference.ols import Array, Codes, Fit, Joint, band_factor, demeaned, ols
+from prodsense.inference.ols import Array, Codes, Fit, Joint, band_factor, compact, demeaned, ols
 
 #: Below so many clusters in an arm their errors are too small more often than not.
 FEW_CLUSTERS = 10
@@ -69,7 +69,7 @@ class Cells:
         clusters = []
         if errors == "cluster":
             assert self.cluster is not None
-            clusters = [np.unique(self.cluster, return_inverse=True)[1]]
+            clusters = [self.cluster]
         return ols(
             self.y if y is None else y, x, names, errors=errors, clusters=clusters, count=self.count,
             spread=self.spread, absorbed=absorbed,
@@ -109,6 +109,8 @@ def did(
         if (after is None) == (time is None or since is None):
             raise UsageError("say what is after: either after (a 0/1 column), or time with since")
         cells = read_cells(sample, outcome, treated, time, after, unit, cluster, _names(covariates), grain)
+        if time is None and 1 not in cells.periods:
+            raise UsageError(f"{after} is 1 in no row: nothing lies after the change")
         start = cells.periods.index(1) if time is None else _first(cells, since)
         return _did(sample, cells, start, outcome, errors, confidence, time is not None)
 
@@ -280,6 +282,14 @@ def read_cells(
         flags = chosen[codes].astype(float)
     else:
         flags = cd.zero_one(cd.floats(table, "treated"), str(treated))
+    if codes is not None:
+        share = np.bincount(codes, flags) / np.bincount(codes)
+        mixed = np.flatnonzero((share > 0) & (share < 1))
+        if len(mixed):
+            raise UsageError(
+                f"{unit} {units[int(mixed[0])]} is treated in some rows and untreated in others; treated marks a group"
+                " in all periods. Where units adopt at different dates, use staggered_did with each one's first period"
+            )
     x, x_names = cd.covariate_columns(sample, table, covariates)
     clusters = cd.coded(table, "cluster")[0] if cluster else codes
     y = cd.floats(table, "y", outcome)
@@ -322,7 +332,7 @@ def check_errors(cells: Cells, errors: str | None) -> str:
         if cells.cluster is None:
             raise UsageError("clustered errors need a column to cluster by: name cluster or unit")
         for arm, said in ((1, "treated"), (0, "untreated")):
-            many = len(np.unique(cells.cluster[cells.treated == arm]))
+            many = _many(cells.cluster[cells.treated == arm])
             if many < 2:
                 raise UsageError(
                     f"{many} {said} cluster{'' if many == 1 else 's'}: how clusters vary cannot be seen from so few;"
@@ -331,11 +341,16 @@ def check_errors(cells: Cells, errors: str | None) -> str:
     return kind
 
 
+def _many(codes: Codes) -> int:
+    """How many codes there are."""
+    return int((np.bincount(codes) > 0).sum()) if len(codes) else 0
+
+
 def cluster_warnings(cells: Cells, fit: Fit) -> list[str]:
     """What to know of errors from few clusters, or from none."""
     if fit.errors == "cluster":
         assert cells.cluster is not None
-        least = min(len(np.unique(cells.cluster[cells.treated == arm])) for arm in (0, 1))
+        least = min(_many(cells.cluster[cells.treated == arm]) for arm in (0, 1))
         if least < FEW_CLUSTERS:
             return [f"{least} clusters in an arm: with fewer than {FEW_CLUSTERS} the interval is likely too narrow"]
         return []
@@ -384,7 +399,7 @@ def event_fit(cells: Cells, base: int, kind: str) -> tuple[Fit, dict[int, int]]:
         x = np.column_stack([x, cells.treated, np.ones(len(x))])
         fit = cells.fit(x, [*names, "treated", "constant"], kind)
     else:
-        units = np.unique(cells.unit, return_inverse=True)[1]
+        units = compact(cells.unit)
         y = demeaned(cells.y, units, cells.count)
         fit = cells.fit(demeaned(x, units, cells.count), names, kind, int(units.max()) + 1, y)
     return fit, {p: i for i, p in enumerate(shown)}
@@ -424,8 +439,9 @@ def _panel_note(cells: Cells, start: int) -> list[str]:
     """Whether the same units stand on both sides."""
     if cells.unit is None:
         return []
-    both = np.intersect1d(cells.unit[cells.period < start], cells.unit[cells.period >= start])
-    missing = len(np.unique(cells.unit)) - len(both)
+    sides = [np.bincount(cells.unit[side], minlength=len(cells.units)) > 0
+             for side in (cells.period < start, cells.period >= start)]  # fmt: skip
+    missing = int((sides[0] != sides[1]).sum())
     return [f"{missing} of {len(cells.units)} units are seen on one side only"] if missing else []
 
 

@@ -188,25 +188,23 @@ def _series(
     if len(seen) < 2:
         least = LEAST_BEFORE + LEAST_AFTER
         raise UsageError(f"{sample.label} has {len(seen)} periods; a series needs at least {least}")
-    if isinstance(seen[0], date):
-        kind = grain or _grain(seen)
+    dated = isinstance(seen[0], date)
+    kind = (grain or _grain(seen)) if dated else None
+    long = calendar.count(calendar.start_of(seen[0], kind), seen[-1], kind) if kind else seen[-1] - seen[0] + 1
+    if long * (1 - MOST_MISSING) > len(seen):
+        raise UsageError(f"{long - len(seen)} of {long} periods have no row; fill them, or name a coarser grain")
+    if kind:
         line: list[Any] = calendar.spine(calendar.start_of(seen[0], kind), calendar.start_of(seen[-1], kind), kind)
-        if seen[0] != line[0] and kind != "day":
-            line = [calendar.shift(line[0], kind, i) for i in range(len(line))]
     else:
-        kind, line = None, list(range(seen[0], seen[-1] + 1))
-    if len(line) * (1 - MOST_MISSING) > len(seen):
-        raise UsageError(
-            f"{len(line) - len(seen)} of {len(line)} periods have no row; fill them, or name a coarser grain"
-        )
+        line = list(range(seen[0], seen[-1] + 1))
     places = {value: place for place, value in enumerate(line)}
     at = [places[value if kind is None else calendar.start_of(value, kind)] for value in seen]
     values = {}
     for i, name in enumerate(columns):
         column = np.full(len(line), np.nan)
         column[at] = found[f"v_{i}"].to_numpy(zero_copy_only=False).astype(float)
-        if np.isinf(column).any():
-            raise UsageError(f"{name} holds infinite values; leave those rows out (where)")
+        if (np.abs(column) > cd.LARGEST).any():
+            raise UsageError(f"{name} holds values that are infinite or too large to square; leave them out (where)")
         values[name] = column
     averaged = int(max(found["n"].to_pylist())) > 1
     return _Series(line, values, kind, averaged), notes

@@ -244,10 +244,10 @@ def _clusters(sample: cd.Sample, unit: str, cluster: str, units: Sequence[Any]) 
         f"WITH given AS ({sample.source(items, list(items))})"
         " SELECT unit, MIN(cluster) AS cluster, COUNT(DISTINCT cluster) AS n FROM given GROUP BY unit ORDER BY unit"
     )
-    named = found["unit"].to_pylist()
-    for name, count in zip(named, found["n"].to_pylist(), strict=True):
-        if count > 1:
-            raise UsageError(f"{unit} {name} is in {count} clusters; each unit should be in one")
+    named, count = found["unit"].to_pylist(), found["n"].to_numpy()
+    if (count > 1).any():
+        place = int(np.flatnonzero(count > 1)[0])
+        raise UsageError(f"{unit} {named[place]} is in {count[place]} clusters; each unit should be in one")
     codes = dict(zip(named, cd.coded(found, "cluster")[0].tolist(), strict=True))
     missing = [name for name in units if name not in codes]
     if missing:

@@ -309,7 +309,7 @@ def study_of(engine: Engine, declared: Declared) -> Study:
         if metric.name in declared.refused
     )
     notes += [
-        f"{name}: {found.metric.sql} counts what differs within each unit" for name, found in declared.found.items()
+        f"{name}: what it counts as distinct is distinct within a unit" for name, found in declared.found.items()
         if any(term.distinct for term in found.terms)
     ]
     shares = dict(experiment.shares)

@@ -47,7 +47,8 @@ class Findings(Rows):
 
     def narrow(self) -> Rows:
         """What a terminal shows of them: where, when, how much, why."""
-        kept = ["as_of", "id", "queue", "severity", "detector", "subject", "period", "value", "expected", "reason"]
+        kept = ["as_of", "id", "queue", "state", "severity", "detector", "subject", "period", "value", "expected",
+                "times", "last_seen", "reason", "note"]  # fmt: skip
         shown = [name for name in kept if name in self.arrow.column_names]
         return Rows(arrow=self.arrow.select(shown), notes=self.notes, title=self.title)
 

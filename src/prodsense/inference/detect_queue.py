@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import ProdsenseError, UsageError, did_you_mean
 from prodsense.inference.detect import COLUMNS, Findings, findings
-from prodsense.metrics.result import Rows
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -77,7 +76,7 @@ def _record(engine: Engine, found: Findings, cooldowns: Mapping[str, int], day: 
 def queue(
     engine: Engine, state: str | None = None, *, ack: Sequence[str] = (), close: Sequence[str] = (),
     reopen: Sequence[str] = (), note: str | None = None,
-) -> Rows:
+) -> Findings:
     """What `Warehouse.findings` answers: the items that were moved, or those of a state."""
     moves = [(ids, to) for ids, to in ((ack, "ack"), (close, "closed"), (reopen, "open")) if ids]
     if not moves:
@@ -85,10 +84,10 @@ def queue(
     rows = [move(engine, ids, to, note) for ids, to in moves]
     import pyarrow as pa
 
-    return Rows(arrow=pa.concat_tables([part.arrow for part in rows]), title="queue")
+    return Findings(arrow=pa.concat_tables([part.arrow for part in rows]), title="queue")
 
 
-def listed(engine: Engine, state: str | None = None) -> Rows:
+def listed(engine: Engine, state: str | None = None) -> Findings:
     """Items of the queue, worst and newest first; those not closed unless `state` is given (or ``all``)."""
     if state is not None and state not in (*STATES, "all"):
         raise UsageError(f"state is one of {', '.join(STATES)} or all, not {state!r}")
@@ -101,10 +100,10 @@ def listed(engine: Engine, state: str | None = None) -> Rows:
     rank = {"critical": 0, "warning": 1, "info": 2}
     rows.sort(key=lambda row: (rank[row["severity"]], -row["last_seen"].toordinal(), row["id"]))
     shape = _schema()
-    return Rows(arrow=pa.Table.from_pylist(rows, schema=shape), title="queue")
+    return Findings(arrow=pa.Table.from_pylist(rows, schema=shape), title="queue")
 
 
-def move(engine: Engine, ids: Iterable[str], state: str, note: str | None = None) -> Rows:
+def move(engine: Engine, ids: Iterable[str], state: str, note: str | None = None) -> Findings:
     """Acknowledge, close or reopen items by id (or the beginning of one); returns them."""
     if state not in STATES:
         raise UsageError(f"state is one of {', '.join(STATES)}, not {state!r}")
@@ -120,7 +119,7 @@ def move(engine: Engine, ids: Iterable[str], state: str, note: str | None = None
     _write(engine, rows.values())
     import pyarrow as pa
 
-    return Rows(arrow=pa.Table.from_pylist(changed, schema=_schema()), title="queue")
+    return Findings(arrow=pa.Table.from_pylist(changed, schema=_schema()), title="queue")
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from prodsense.engines.base import comma, quoted
 from prodsense.errors import UsageError
 from prodsense.inference.detect import Findings, TooLittleError, findings
 from prodsense.metrics import periods
-from prodsense.metrics.reading import find_column, read_data, relation_columns
+from prodsense.metrics.reading import find_column, find_number, read_data, relation_columns
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -92,7 +92,7 @@ def _detect(
     import numpy as np
 
     schema = relation_columns(engine, relation)
-    time, value = find_column(schema, time, "time", label), find_column(schema, value, "value", label)
+    time, value = find_column(schema, time, "time", label), find_number(schema, value, "value", label)
     by = tuple(find_column(schema, name, "by", label) for name in by)
     table = engine.query(
         f"SELECT {comma([*by, time])}, mean({comma([value])}) AS measured, COUNT(*) AS n FROM {quoted(relation)}"
@@ -137,9 +137,23 @@ def _moments(column: Any, name: str, label: str) -> Any:
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         seconds = column.to_numpy(zero_copy_only=False).astype(np.float64)
         return (seconds * 1e6).astype("datetime64[us]")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = _read_times(column, name, label)
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).astype("datetime64[us]")
     raise UsageError(f"{label}: {name} holds {column.type}, not times; name a TIMESTAMP, DATE or seconds as a number")
+
+
+def _read_times(column: Any, name: str, label: str) -> Any:
+    """ISO texts as moments in UTC; with an offset they are converted."""
+    import pyarrow as pa
+
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    raise UsageError(f"{label}: {name} is text and not all of it reads as times such as 2024-01-31T12:00:00")
 
 
 def _subjects(table: Any, by: tuple[str, ...]) -> Any:

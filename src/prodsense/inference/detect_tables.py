@@ -194,7 +194,9 @@ class OwnHistory:
         sign = -1.0 if self.direction == "fall" else 1.0
         params = {
             "last": last, "days": days, "windows": windows, "span": days * windows + days, "change": drop,
-            "threshold": threshold, "min_level": min_level, "sign": sign, "wide": 1 + 2 / windows,
+            "threshold": threshold, "min_level": min_level, "sign": sign,
+            # Few windows know their own variance badly; what chance gives is known.
+            "wide": (1 + 2 / windows) ** 2,
             "known_since": last - timedelta(days=days * windows),
         }  # fmt: skip
         answer = warehouse.engine.query(self._sql(relation, column), params)
@@ -210,10 +212,10 @@ class OwnHistory:
         empty = "NULL" if self.measure == "mean" else "0"
         if self.measure == "mean":
             chance = "v_before * (ratio(1, n_now) + ratio(1, n_before))"
-            spread = f"SQRT(GREATEST({chance}, between_windows * (1 + ratio(1, windows_seen))))"
+            spread = f"SQRT(GREATEST({chance}, :wide * between_windows * (1 + ratio(1, windows_seen))))"
         else:
             chance = "ratio(squares, :windows)" if self.measure == "sum" else "before"
-            spread = f"SQRT(GREATEST(between_windows, {chance}) * (1 + ratio(1, :windows)))"
+            spread = f"SQRT(GREATEST(:wide * between_windows, {chance}) * (1 + ratio(1, :windows)))"
         return f"""
 WITH read AS (
     SELECT {comma([self.subject])} AS subject, {day} AS day, {x} AS x
@@ -256,7 +258,7 @@ varied AS (
     FROM by_subject WHERE windows_seen >= 1
 ),
 scored AS (
-    SELECT subject, now, before, :wide * {spread} AS spread FROM varied
+    SELECT subject, now, before, {spread} AS spread FROM varied
 )
 SELECT subject, now, before, spread, ratio(now - before, spread) AS score
 FROM scored

@@ -12,6 +12,8 @@
         own_history("quiet_restaurant", "A restaurant's orders fall against its own history.", table="fact_orders",
                     subject="restaurant_id"),
         novelty_decay("reels_novelty", "The lift of reels wears off.", metric="reels_minutes", launch="2024-03-01"),
+        limit("crash_limit", "Too many crashes.", metric="crash_rate", above=0.01, by="app_version"),
+        level_shift("revenue_shift", "Revenue fell for good.", metric="revenue", by="restaurant"),
         new_value("new_app_version", "An app version appears.", table="fact_events", column="app_version"),
     ]
 
@@ -25,6 +27,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from prodsense.contracts.vocabulary import REQUIRED, Detector, Param
+from prodsense.inference.detect_levels import LevelShift, Limit
 from prodsense.inference.detect_rules import DropRule, MetricAnomaly, NoveltyDecay, ShareDrift
 from prodsense.inference.detect_tables import Freshness, NewValue, OwnHistory, Volume
 
@@ -175,6 +178,38 @@ def novelty_decay(
                 Param("days", "integer", days, "Length of the first and the last window."),
                 Param("min_decay", "number", min_decay, "Smallest share of the lift that is gone."),
                 Param("threshold", "number", threshold, "Standard errors of the first lift.")),
+        severity=severity, metric=metric, cooldown=cooldown, action=action,
+    )  # fmt: skip
+
+
+def limit(
+    name: str, says: str, *, metric: str, below: float | None = None, above: float | None = None, grain: str = "day",
+    by: str | Sequence[str] = (), where: str = "", severity: Severity = "critical", action: str = "", cooldown: int = 1,
+) -> Detector:
+    """The last whole period of `metric`, or of a slice, is `below` or `above` a stated value (both parameters)."""
+    return Detector(
+        name, says, run=Limit(metric, grain, _names(by), where),
+        params=(_AS_OF, Param("below", "number", below, "The least value that is allowed."),
+                Param("above", "number", above, "The greatest value that is allowed.")),
+        severity=severity, metric=metric, cooldown=cooldown, action=action,
+    )  # fmt: skip
+
+
+def level_shift(
+    name: str, says: str, *, metric: str, by: str | Sequence[str] = (), within: int = 14, history: int = 90,
+    min_change: float = 0.1, threshold: float = 4.0, direction: Direction = "bad", where: str = "",
+    severity: Severity = "warning", action: str = "", cooldown: int = 28,
+) -> Detector:
+    """The level of `metric` by day changed in the last `within` days and stayed: a change point, and since when.
+
+    Weekday effects are taken off. It fires when the new level differs by `min_change` (a share of the old one) and by
+    `threshold` standard errors. The finding's period is the onset.
+    """
+    return Detector(
+        name, says, run=LevelShift(metric, _names(by), history, direction, where),
+        params=(_AS_OF, Param("within", "integer", within, "How recent the change is, in days."),
+                Param("min_change", "number", min_change, "Smallest change, as a share of the old level."),
+                Param("threshold", "number", threshold, "Standard errors of the change.")),
         severity=severity, metric=metric, cooldown=cooldown, action=action,
     )  # fmt: skip
 

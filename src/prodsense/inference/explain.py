@@ -53,6 +53,7 @@ def explain(
     scope = warehouse.scope(pack.name)
     a, b = read_windows(before, after)
     moment = periods.read_moment(as_of, tz) if as_of is not None else None
+    moment = moment or read.newest_moment(warehouse, pack.name, metric) or periods.midnight(b.until, tz)
     asker = _Asker(warehouse, pack, scope, where or "", moment, tz)
     headline = asker.values([metric], a, b)[metric.name]
     for value, window, side in ((headline[0], a, "from"), (headline[1], b, "to")):
@@ -86,7 +87,7 @@ class _Asker:
     pack: Any
     scope: Scope
     where: str
-    as_of: datetime | None
+    as_of: datetime
     tz: str
 
     def __post_init__(self) -> None:

@@ -19,19 +19,13 @@ def page_of(found: Explanation) -> Any:
         extras["metric"], extras["after"], unit, extras["before"], better, note=f"{extras['from']} to {extras['to']}",
         versus=extras["from"],
     )  # fmt: skip
-    sections = []
+    facts = [line.strip() for line in found.lines[1:3] if not line.strip().endswith(":")]
+    hypotheses = tuple(f"{h['rank']}. {h['says']}" for h in extras["hypotheses"])
     views = []
-    if extras["hypotheses"]:
-        rows = [
-            {"rank": h["rank"], "hypothesis": h["says"], "share of the move": h["strength"]}
-            for h in extras["hypotheses"]
-        ]
-        views.append(ChartView("What may have moved it", " ".join(found.lines[:3]), None, rows,
-                               {"share of the move": "share"}))  # fmt: skip
     if extras["tree"] or len(found):
         views.append(ChartView("Effects", extras["tree_formula"] or "By slice.", found.chart(),
                                extras["tree"] or found.rows, {"effect": unit}))  # fmt: skip
-    sections.append(SectionView("Why", tiles=(tile,), charts=tuple(views)))
+    sections = [SectionView("Why", "; ".join(facts), (tile,), tuple(views), notes=hypotheses)]
     tables = [
         ("Slices", "The smallest set that accounts for the move.", found.narrow().rows),
         ("Rate and mix", "How much changed inside groups, and how much their shifting weights did.", extras["mix"]),

@@ -54,6 +54,9 @@ def reading(scope: Scope, metric: Metric) -> Reading:
 def _aggregate(metric: Metric, tree: exp.Expression) -> Reading | None:
     from sqlglot import exp
 
+    if isinstance(tree, (exp.Mul, exp.Div)) and isinstance(tree.expression, exp.Literal) and not _adds_up(tree):
+        inner = _aggregate(metric, tree.this)
+        return _scaled(inner, "*" if isinstance(tree, exp.Mul) else "/", tree.expression.name) if inner else None
     condition = ""
     if isinstance(tree, exp.Filter):
         condition, tree = f" FILTER ({tree.expression.sql('duckdb')})", tree.this
@@ -81,6 +84,16 @@ def _aggregate(metric: Metric, tree: exp.Expression) -> Reading | None:
             _part(metric, SPREAD, f"VAR_SAMP(CAST({text} AS DOUBLE)){condition}"),
         ))  # fmt: skip
     return None
+
+
+def _scaled(inner: Reading, sign: str, factor: str) -> Reading:
+    """The reading of a quotient or mean times a constant (a mean of cents as money)."""
+    by = {TOP: f"{sign} {factor}", SPREAD: f"{sign} ({factor} * {factor})"}
+    parts = tuple(
+        replace(m, sql=f"(CAST({m.sql} AS DOUBLE)) {by[m.name]}") if m.name in by else m for m in inner.parts
+    )
+    # A share in percent is no longer a part of its denominator.
+    return replace(inner, kind="rate" if inner.kind == "ratio" else inner.kind, parts=parts)
 
 
 def _squares(tree: exp.Expression) -> str:
@@ -155,28 +168,45 @@ def _derived(scope: Scope, metric: Metric, tree: exp.Expression) -> Reading | No
 
 def rows_of(
     warehouse: Any, pack: str, metrics: Sequence[Metric], *, by: Sequence[str] = (), grain: str = "all",
-    since: date, until: date, where: str = "", as_of: datetime | None = None, tz: str = "UTC",
+    since: date, until: date, where: str = "", as_of: datetime, tz: str = "UTC",
 ) -> pa.Table:
     """Rows of metrics, declared or not, as the engine gives them: no empty periods, no order promised."""
     from prodsense.contracts.sql import sources
-    from prodsense.errors import NotBuiltError
-    from prodsense.metrics import Request, compile, periods
+    from prodsense.metrics import Request
 
-    moment = as_of or periods.midnight(until, tz) - periods.TICK
     request = Request([m.name for m in metrics], by=by, grain=grain, since=since, until=until, where=where or None,
-                      as_of=moment, tz=tz)  # fmt: skip
+                      as_of=as_of, tz=tz)  # fmt: skip
+    plan = _plan(warehouse, pack, metrics, request)
+    warehouse.ready(pack, sources(plan.tree))
+    table: pa.Table = warehouse.engine.query(plan.tree, plan.params(as_of, since))
+    return table
 
-    def plan_of() -> Any:
+
+def newest_moment(warehouse: Any, pack: str, metric: Metric) -> datetime | None:
+    """The newest moment of a metric's sources: from there a window that matures is seen, not from its own end."""
+    from prodsense.contracts.sql import sources
+    from prodsense.metrics import Request
+    from prodsense.metrics.compiler import newest
+
+    plan = _plan(warehouse, pack, [metric], Request([metric.name]))
+    warehouse.ready(pack, sources(plan.tree))
+    return newest(warehouse.engine, plan)[0]
+
+
+def _plan(warehouse: Any, pack: str, metrics: Sequence[Metric], request: Any) -> Any:
+    """The compiled request, `metrics` known beside those of the pack; models that it needs are built first."""
+    from prodsense.errors import NotBuiltError
+    from prodsense.metrics import compile
+
+    def compiled() -> Any:
         scope = warehouse.scope(pack)
         return compile(request, replace(scope, metrics={**scope.metrics, **{m.name: m for m in metrics}}))
 
     try:
-        plan = plan_of()
+        return compiled()
     except NotBuiltError:
         warehouse.ready(pack)
-        plan = plan_of()
-    warehouse.ready(pack, sources(plan.tree))
-    return warehouse.engine.query(plan.tree, plan.params(moment, since))
+        return compiled()
 
 
 def sliceable(scope: Scope, parts: Sequence[Metric], names: Sequence[str]) -> list[str]:

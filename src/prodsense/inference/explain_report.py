@@ -114,7 +114,8 @@ def explanation(
     ranked = hypotheses(story)
     extras = {
         "metric": story.metric, "from": story.window_before, "to": story.window_after, "before": story.before,
-        "after": story.after, **moved, "usual": dict(story.usual), "onset": dict(story.onset) if story.onset else None,
+        "after": story.after, **moved, "usual": dict(story.usual) or None,
+        "onset": dict(story.onset) if story.onset else None,
         "tree": list(story.tree), "tree_formula": story.tree_sql or None, "sliced": story.sliced or None,
         "dims": list(story.dims), "mix": list(story.mix), "breakdown": list(story.breakdown),
         "answers": list(story.answers), "candidates": list(story.candidates), "slices_looked_at": story.looked_at,
@@ -182,15 +183,15 @@ def hypotheses(story: Story) -> list[dict[str, Any]]:
         add("chance", f"no more than usual: earlier changes of this kind differ by as much ({score:+.1f} spreads)", 1.0,
             **story.usual)
     _add_slices(story, add)
+    # Effects of more than twice the move cancel each other: none of them explains it.
     for row in story.mix[:1]:
         share = row["mix_share"]
-        if share is not None and share >= WORTH:
+        if share is not None and WORTH <= share <= 2:
             add("mix",
                 f"the mix of {row['dimension']} shifted: {share:.0%} of the move; {row['largest_shift']} went from"
                 f" {row['weight_before']:.0%} to {row['weight_after']:.0%} of the whole", share, **row)
     for row in story.tree:
         share = row["share_of_move"]
-        # Parts that move together and cancel (numerator and denominator) explain nothing by themselves.
         if share is not None and WORTH <= share <= 2:
             change = f" ({row['change']:+.1%})" if row["change"] is not None else ""
             add("part", f"{row['part']}{change} accounts for {share:.0%} of the move", share, **row)

@@ -135,7 +135,8 @@ def mixes(leaves: Leaves, kind: Kind) -> list[dict[str, Any]]:
         top = max(split.groups, key=lambda g: abs(g["mix_effect"]))
         found.append({
             "dimension": dim, "rate": split.rate, "mix": split.mix,
-            "mix_share": split.mix / whole.delta if whole.delta else None, "largest_shift": _text(top["group"]),
+            "mix_share": split.mix / whole.delta if whole.delta else None,
+            "largest_shift": _text(top["group"]) or "none",
             "weight_before": top["weight_before"], "weight_after": top["weight_after"],
         })  # fmt: skip
     return sorted(found, key=lambda row: -abs(row["mix"]))
@@ -174,7 +175,7 @@ def breakdowns(leaves: Leaves, kind: Kind) -> list[dict[str, Any]]:
             effect = effect_of(kind, inside, totals) or 0.0
             listed.append((effect, {"dimension": dim, "value": _text(leaves.values[i][cell]), "before": before,
                                     "after": after, "effect": effect}))
-        listed.sort(key=lambda item: (-abs(item[0]), item[1]["value"]))
+        listed.sort(key=lambda item: (-abs(item[0]), str(item[1]["value"])))
         rows += [row for _, row in listed[:LISTED]]
         if len(listed) > LISTED:
             rest = sum(effect for effect, _ in listed[LISTED:])

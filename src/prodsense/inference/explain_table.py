@@ -16,14 +16,14 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import comma, quoted
-from prodsense.errors import UsageError
+from prodsense.errors import EngineError, UsageError
 from prodsense.inference.explain import VALUES, with_leaves
 from prodsense.inference.explain_report import Explanation, Story, explanation
 from prodsense.inference.explain_slices import joined, move_of
 from prodsense.inference.explain_windows import change_of
 from prodsense.inference.rootcause import Kind
 from prodsense.metrics import periods
-from prodsense.metrics.reading import condition_sql, find_column, read_data, relation_columns
+from prodsense.metrics.reading import condition_sql, find_column, find_number, read_data, relation_columns
 
 if TYPE_CHECKING:
     from prodsense.engines.base import Engine
@@ -66,15 +66,15 @@ def _explain(
     schema = relation_columns(engine, relation)
 
     def column(name: str, role: str) -> str:
-        return find_column(schema, name, role, label)
+        return (find_column if role in ("dimension", "time") else find_number)(schema, name, role, label)
 
     if (numerator is None) != (denominator is None) or (value is None) == (numerator is None):
         raise UsageError("name the number: value (with expected, or with time), or numerator and denominator with time")
     if (expected is None) == (time is None):
         raise UsageError("say what it is compared with: expected, a column; or time, with from and to")
     kind: Kind = "additive" if value is not None else "rate"
-    named = [n for n in (value, expected, numerator, denominator, time) if n is not None]
-    taken = {column(name, "number") for name in named}
+    numbers = (("value", value), ("expected", expected), ("numerator", numerator), ("denominator", denominator))
+    taken = {column(name, role) for role, name in (*numbers, ("time", time)) if name is not None}
     found = tuple(column(name, "dimension") for name in dims) or _dimensions(engine, relation, schema, taken)
     if not found:
         raise UsageError(f"{label} has no column to slice by; name some as dims")
@@ -102,8 +102,15 @@ def _explain(
         for side, (parts, test) in enumerate(zip(measures, conditions, strict=True))
         for name, measure in zip(names, parts, strict=True)
     ]
+    if expected is None:
+        # Only rows of the two times: the engine need not group all of history.
+        kept = f"(({conditions[0]}) OR ({conditions[1]}))"
+        condition = f"{condition} AND {kept}" if condition else f" WHERE {kept}"
     sql = f"SELECT {comma(found)}, {', '.join(items)} FROM {quoted(relation)}{condition} GROUP BY {comma(found)}"
-    table = engine.query(sql, params)
+    try:
+        table = engine.query(sql, params)
+    except EngineError as error:
+        raise UsageError(f"{label} cannot be read so: {error.message}") from None
     early, late = (
         table.select([*found, *(f"{n}_{side}" for n in names)]).rename_columns([*found, *names]) for side in (0, 1)
     )
@@ -205,7 +212,7 @@ def _times(
         raise UsageError("say which time is to be explained: to, a day, a moment or a range")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         column, read = comma([time]), _number_range
-    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_string(kind):
         column, read = f"CAST({comma([time])} AS TIMESTAMP)", _moment_range
     else:
         raise UsageError(f"{label}: {time} holds {kind}; time is a DATE, a TIMESTAMP or a number")

@@ -155,7 +155,7 @@ def onset(daily: Daily, before: Window, after: Window) -> dict[str, Any] | None:
     values = daily.values[begin:end]
     days = [daily.first + timedelta(days=begin + i) for i in range(len(values))]
     calm = np.array([day < before.until for day in days])
-    values = _without_weekdays(values, np.array([day.weekday() for day in days]), calm)
+    values = without_weekdays(values, np.array([day.weekday() for day in days]), calm)
     known = np.isfinite(values)
     days = [day for day, there in zip(days, known, strict=True) if there]
     changes = change_points(values[known], least=1 if min(before.days, after.days) < 3 else 2)
@@ -169,7 +169,7 @@ def onset(daily: Daily, before: Window, after: Window) -> dict[str, Any] | None:
     return {"day": days[best.at], "before": best.before, "after": best.after, "score": best.score}
 
 
-def _without_weekdays(values: Array, weekday: Any, calm: Any) -> Array:
+def without_weekdays(values: Array, weekday: Any, calm: Any) -> Array:
     """Values less what their weekday usually adds, where two weeks of calm days tell it."""
     import numpy as np
 

@@ -193,6 +193,12 @@ def ols(
     )
 
 
+def compact(codes: Codes) -> Codes:
+    """Codes without gaps, in the same order; in one pass, where `np.unique` would sort the rows."""
+    seen = np.bincount(codes) > 0
+    return np.asarray((np.cumsum(seen) - 1)[codes])
+
+
 def group_sums(values: Array, codes: Codes) -> Array:
     """Sums of the rows of `values` by code."""
     groups = int(codes.max()) + 1
@@ -212,7 +218,8 @@ def _clustered(scores: Array, clusters: Sequence[Codes], n: float, k: int) -> tu
     covariance = np.zeros((scores.shape[1],) * 2)
     sizes = []
     for sign, codes in parts:
-        groups = len(np.unique(codes))
+        codes = compact(codes)
+        groups = int(codes.max()) + 1
         if groups < 2:
             raise UsageError("all rows are of one cluster, so that nothing says how clusters vary; name another column")
         sums = group_sums(scores, codes)

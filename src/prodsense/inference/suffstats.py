@@ -135,7 +135,8 @@ def gather(
 
     `source` is a SELECT in the source dialect. `base` says that it only reads a stored relation, so that a pilot
     mean is cheap and sums of differences are used; else (it aggregates itself) the engine's own var_samp and
-    covar_samp, which need no pilot. A row counts for a metric when all columns of its block are known.
+    covar_samp, which need no pilot. A row counts for a metric when all columns of its block are known; where some
+    rows have but a part of them, the statement is run once more with that condition.
     """
     unique = list(dict.fromkeys(blocks.values()))
     columns = list(dict.fromkeys(name for block in unique for name in block))
@@ -150,11 +151,17 @@ def gather(
             value = found[f"p{i}"]
             centre[name] = float(value) if value is not None and np.isfinite(value) else 0.0
         given |= {f"pilot_{i}": centre[name] for i, name in enumerate(columns)}
-    text = _one_pass(source, unique, columns, list(keys), base)
+    text = _one_pass(source, unique, columns, list(keys), base, masked=not base)
     statements.append((text, given))
+    lines = engine.query(text, given).to_pylist()
+    if base and any(not _complete(line, b, len(block)) for line in lines for b, block in enumerate(unique)):
+        # Only where some columns of a unit are missing and others not: a condition on each value is dear.
+        text = _one_pass(source, unique, columns, list(keys), base, masked=True)
+        statements.append((text, given))
+        lines = engine.query(text, given).to_pylist()
     rows: dict[tuple[Any, ...], int] = {}
     moments: dict[tuple[Any, ...], dict[str, Moments]] = {}
-    for line in engine.query(text, given).to_pylist():
+    for line in lines:
         key = tuple(line[f"k{i}"] for i in range(len(keys)))
         rows[key] = int(line["n"])
         by_block = {block: _read(line, b, [centre[c] for c in block], base) for b, block in enumerate(unique)}
@@ -167,9 +174,19 @@ def _pilot(source: str, columns: Sequence[str]) -> str:
     return f"SELECT {means} FROM (SELECT * FROM ({source}) AS every_row LIMIT {PILOT_ROWS}) AS pilot"
 
 
-def _one_pass(source: str, blocks: Sequence[tuple[str, ...]], columns: Sequence[str], keys: list[str],
-              base: bool) -> str:
-    """The statement: an inner SELECT of differences, an outer one that adds them up by group."""
+def _complete(line: Mapping[str, Any], b: int, k: int) -> bool:
+    """Whether the same rows have each of a block's columns: as many have one, and both it and the first."""
+    n = line[f"b{b}_n"]
+    return all(line[f"n{b}_{j}"] == n == line[f"n{b}_0_{j}"] for j in range(1, k))
+
+
+def _one_pass(
+    source: str, blocks: Sequence[tuple[str, ...]], columns: Sequence[str], keys: list[str], base: bool, masked: bool
+) -> str:
+    """The statement: an inner SELECT of differences, an outer one that adds them up by group.
+
+    Masked, a row counts for all columns of a block or for none; else it is counted whether that is so anyway.
+    """
     position = {name: i for i, name in enumerate(columns)}
     inner = [f"{comma([key])} AS k{i}" for i, key in enumerate(keys)]
     outer = [f"k{i}" for i in range(len(keys))] + ["COUNT(*) AS n"]
@@ -178,12 +195,13 @@ def _one_pass(source: str, blocks: Sequence[tuple[str, ...]], columns: Sequence[
             value = f"CAST({comma([name])} AS DOUBLE)"
             if base:
                 value = f"({value} - CAST(:pilot_{position[name]} AS DOUBLE))"
-            others = " AND ".join(f"{comma([other])} IS NOT NULL" for other in block if other != name)
-            # A row counts for all columns of a block or for none.
+            others = " AND ".join(f"{comma([other])} IS NOT NULL" for other in block if other != name and masked)
             inner.append((f"CASE WHEN {others} THEN {value} END" if others else value) + f" AS b{b}_{j}")
         outer.append(f"COUNT(b{b}_0) AS b{b}_n")
         for j in range(len(block)):
             mine = f"b{b}_{j}"
+            if j and not masked:
+                outer += [f"COUNT({mine}) AS n{b}_{j}", f"COUNT(b{b}_0 * {mine}) AS n{b}_0_{j}"]
             outer.append(f"SUM({mine}) AS s{b}_{j}" if base else f"mean({mine}) AS s{b}_{j}")
             for i in range(j + 1):
                 other = f"b{b}_{i}"

@@ -31,7 +31,7 @@ SEASONS = 7
 #: Fewest values before anything is said; a score needs a past.
 LEAST = 50
 #: Past values that count as few: with so many the scale is doubled, with ten times as many it is a tenth wider.
-FEW = 200
+FEW = 100
 #: A move after a still past is endlessly surprising; this is said instead.
 MOST = 100.0
 #: The scale is brought up to date every so many values.

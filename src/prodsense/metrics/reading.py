@@ -97,6 +97,18 @@ def find_column(schema: Mapping[str, Any], name: str, role: str, label: str) -> 
     raise UsageError(f"{label} has no column {name} (asked for as {role}).{hint}")
 
 
+def find_number(schema: Mapping[str, Any], name: str, role: str, label: str) -> str:
+    """`find_column`, of a column that holds numbers; UsageError when it holds something else."""
+    import pyarrow as pa
+
+    column = find_column(schema, name, role, label)
+    kind = schema[column]
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
+    if not any(test(kind) for test in tests):
+        raise UsageError(f"{label}: {column} holds {kind}, not numbers (asked for as {role})")
+    return column
+
+
 def condition_sql(where: str, schema: Mapping[str, Any] | None = None, label: str = "") -> str:
     """A user's condition as SQL that may stand in a statement; empty for none, SqlError when it does not parse.
 

@@ -16,6 +16,7 @@ columns. Options of the method are given as keywords; those that are also parame
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import Analysis, Param, ParamType
@@ -187,10 +188,13 @@ def events_in(
         )
     source = sources[meant[0]]
     both = f"({source.where}) AND ({where})" if source.where and where else where or source.where
-    return EventTable.of(
+    events = EventTable.of(
         warehouse.engine, warehouse.relation(f"{meant[0]}.{source.table}"), user or source.user, time or source.time,
         event or source.event, dimensions or source.dimensions, device=device or source.device, where=both,
     )
+    # Rows that a pack leaves out by itself are left out aloud.
+    said = (f"of {meant[0]}.{source.table} only rows where {source.where}",) if source.where else ()
+    return replace(events, remarks=said)
 
 
 def _log(table: str, user: str, time: str, event: str, where: str) -> dict[str, Any]:

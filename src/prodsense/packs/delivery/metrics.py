@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
 
 # The slices that deliveries, orders and whatever points to them reach.
 _OF_ORDERS = ("time_of_day", "day_of_week", "geography", "restaurant_type")
@@ -507,5 +507,12 @@ METRICS = (
         "Mean run time at peak load: runs whose orders considered are in the top tenth of all runs. Computation time as"
         " a function of load is algorithm_computation_time by load_level.",
         "seconds", "down", "mean(seconds)", source="algorithm_runs", where="load_level = 'peak'", by=_OF_RUNS,
+    ),
+)
+
+TREES = (
+    MetricTree(
+        "batch_revenue_tree", "What a batch brings in: its delivery fees and its tips.",
+        "batch_revenue", "batch_delivery_fees + batch_tips",
     ),
 )
