@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 #: Fewest users of each side, and fewest with a value for it to be told apart from the others.
 LEAST, LEAST_OF_A_VALUE = 30, 10
-#: What users are compared by, as known at signup.
-_SELVES = ("age_group", "gender", "region", "acquisition_source", "campaign", "device")
+#: A covariate more for so many users of the smaller side; more would fit chance (Peduzzi et al. 1996).
+PER_COVARIATE = 10
+#: What users are compared by, as known at signup: what decides most first, should there be room for some only.
+_SELVES = ("acquisition_source", "device", "age_group", "region", "gender", "campaign")
 OUTCOMES = ("retained_in_fourth_week", "active_days_in_fourth_week", "in_higher_tier")
 _SHARES = ("retained_in_fourth_week", "in_higher_tier")
 
@@ -79,9 +81,10 @@ def feature_impact_on_stickiness(
     by_feature = used["feature_name"].to_numpy(zero_copy_only=False)
     adopters_of = {name: np.isin(users, used["user_id"].to_numpy(zero_copy_only=False)[by_feature == name])
                    for name in named or known}
-    covariates = [*_SELVES, "signup_week", "sessions_on_day_0", "interactions_on_day_0", "creations_on_day_0"]
-    if adoption_days > 1:
-        covariates.append("days_while_adopting")
+    early = ["days_while_adopting"] if adoption_days > 1 else []
+    covariates = [
+        *early, "signup_week", "sessions_on_day_0", "interactions_on_day_0", "creations_on_day_0", *_SELVES,
+    ]
     rows, balance = [], []
     for name, adopted in adopters_of.items():
         for outcome in OUTCOMES:
@@ -220,7 +223,8 @@ def _compared(
 
 
 def _covariates(people: pa.Table, names: Sequence[str], d: Any) -> dict[str, Any]:
-    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is its own value."""
+    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is its own
+    value. Of many, the first ones: one for each `PER_COVARIATE` users of the smaller side."""
     import numpy as np
     import pyarrow as pa
 
@@ -248,7 +252,8 @@ def _covariates(people: pa.Table, names: Sequence[str], d: Any) -> dict[str, Any
                 found[f"c{len(found)}_{_plain(label)}"] = values
     if not found:
         raise UsageError("nothing is known of the users that they could be compared by")
-    return found
+    room = max(int(min(d.sum(), (1 - d).sum())) // PER_COVARIATE, 1)
+    return dict(list(found.items())[:room])
 
 
 def _plain(label: str) -> str:
@@ -347,7 +352,7 @@ def creation_vs_consumption_stickiness(
             " before"
             f" {last - timedelta(days=days)} each; {LEAST} of both are needed"
         )
-    columns = _covariates(table.filter(pa.array(keep)), [*_SELVES, "tenure"], d)
+    columns = _covariates(table.filter(pa.array(keep)), ["tenure", *_SELVES], d)
     try:
         found = propensity(
             _frame({**columns, "treated": d, "y": later[keep]}), "y", treated="treated", covariates=list(columns),
