@@ -2,7 +2,7 @@
 
 Blocks of README, CONTRIBUTING and docs/ run in file order, in a folder that holds a small simulated city:
 `raw/` (a file a table), `broken/dim_customers.csv` and, where the file is not about loading, a built
-`delivery.duckdb` that is the default warehouse.
+`delivery.duckdb` that is the default warehouse. The page of another pack runs on a warehouse of that pack.
 
 * ```python is executed; blocks of a file are one session.
 * ```console holds `$ command` lines, each followed by what it prints; `...` stands for anything. A command whose
@@ -18,8 +18,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -249,16 +250,44 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+#: How packs other than delivery are simulated for their pages.
+SIMULATED = {"stickiness": {"days": 90, "scale": 0.4, "seed": 7}}
+
+
+@pytest.fixture(scope="session")
+def platforms(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Pack → a folder with a built warehouse of it."""
+
+    @cache
+    def made(pack: str) -> Path:
+        import prodsense as ps
+        from prodsense.packs import load_pack
+
+        folder = tmp_path_factory.mktemp(pack)
+        simulated = load_pack(pack).simulate(**SIMULATED[pack])
+        with ps.open(folder / f"{pack}.duckdb") as warehouse:
+            for table, rows in simulated.tables.items():
+                warehouse.ingest(rows, table=f"{pack}.{table}")
+            assert warehouse.build(pack).ok
+        return folder
+
+    return made
+
+
 @pytest.fixture
-def desk(city: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the city to work in, as the current folder."""
+def desk(
+    city: Path, platforms: Callable[[str], Path], tmp_path: Path, request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Path]:
+    """A copy of the city to work in (on a pack's page, of that pack's platform), as the current folder."""
     page: Path = request.getfixturevalue("page")
     folder = tmp_path / "desk"
-    shutil.copytree(city, folder)
+    pack = page.stem if page.parent.name == "packs" and page.stem in SIMULATED else "delivery"
+    shutil.copytree(platforms(pack) if pack in SIMULATED else city, folder)
     if page.name in LOADING:
         (folder / "delivery.duckdb").unlink()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("PRODSENSE_WAREHOUSE", "delivery.duckdb")
+    monkeypatch.setenv("PRODSENSE_WAREHOUSE", f"{pack}.duckdb")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
     bin_folder = Path(sys.executable).parent

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from prodsense.contracts.vocabulary import Event, Field
+from prodsense.contracts.vocabulary import Event, EventSource, Field
+
+#: Users act on the days that the active rule makes so; internal users are left out. One row a user, day and device.
+EVENTS_TABLE = EventSource("activity", user="user_id", time="activity_date")
 
 _EVERY = (
     Field("user_id", "VARCHAR", True, "Who did it."),

@@ -45,8 +45,9 @@ class Effects:
     source_spread: float = 1.0
     #: Added to the probability to be active on a day, of those who adopted groups on day 0 (at random).
     groups_lift: float = 0.12
-    #: How steeply the odds to adopt stories rise with how active a user is anyway; stories themselves do nothing.
-    stories_selection: float = 2.5
+    #: How steeply the odds to adopt stories rise with how well the user's channel retains; stories themselves do
+    #: nothing.
+    stories_selection: float = 5.0
     #: Creators (a quarter, at random) show up that much more often, as a fraction.
     creator_lift: float = 0.25
     #: Added to the probability to be active on days 1 to 14 by the new onboarding.
@@ -155,7 +156,7 @@ def make_people(start: date, days: int, size: int, streams: Streams, effects: Ef
     platform = pick((0.45, 0.40, 0.15))
     device = np.where(platform == 2, np.where(rng.random(size) < 0.8, 2, 0), (rng.random(size) < 0.15).astype(np.int64))
     level = rng.gamma(4.0, 0.25, size)
-    odds = np.exp(effects.stories_selection * (level - 1.0))
+    odds = np.exp(effects.stories_selection * (FAR_OUT[source] / FAR_OUT.mean() - 1.0))
     adopts = rng.random((size, len(FEATURES))) < np.array([0.95, 0.0, 0.50, 0.30, 0.25])
     adopts[:, STORIES] = rng.random(size) < odds / (1.0 + odds)
     dropper = np.zeros(size, np.int64)
