@@ -36,6 +36,7 @@ _METHODS = {
     "detect": "inference.detect_series:detect_data",
     "experiment": "inference.experiments",
     "explain": "inference.explain_table:explain_table",
+    "forecast": "inference.forecast",
     "power": "inference.power",
 }  # fmt: skip
 

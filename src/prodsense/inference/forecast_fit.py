@@ -96,7 +96,6 @@ def _fit_block(y: Array, horizon: int, seasons: Sequence[int], origins: list[int
     actual = np.stack([y[o : o + horizon] for o in origins])
     size = _mean_known(np.abs(actual[:, :, None] - forecasts[:-1]), axis=1)  # origins × candidates × series
     total = np.nansum(size, axis=0)
-    known = np.isfinite(size).all(axis=1).sum(axis=0)
     best = _best(total)
     mean = np.take_along_axis(forecasts[-1], best[None], axis=1).mean(axis=1)
     errors = np.empty_like(actual)
@@ -108,7 +107,6 @@ def _fit_block(y: Array, horizon: int, seasons: Sequence[int], origins: list[int
     rule = 1 if seasons else 0
     lag = min(seasons, default=1)
     scale = _mean_known(np.abs(y[lag:] - y[:-lag]), axis=0)
-    del known
     return Fitted(
         mean, errors, actual - forecasts[:-1, :, rule], forecasts[-1, :, rule],
         [names[place] for place in best[0]], scale, tuple(origins),
