@@ -54,10 +54,10 @@ def smoothing_candidates(seasons: Sequence[int], *, logs: bool) -> list[Candidat
     rates: list[tuple[float, ...]] = []
     if not seasons:
         levels, memories = (0.1, 0.3, 0.6, 0.9), (0.0,)
-        slopes, rates = ((0.0, 1.0), (0.05, 0.9), (0.1, 0.98), (0.3, 0.98)), [()]
+        slopes, rates = ((0.0, 1.0), (0.1, 0.9), (0.1, 0.98), (0.3, 0.98), (0.05, 1.0), (0.2, 1.0)), [()]
     elif len(seasons) == 1:
         levels, memories = (0.02, 0.1, 0.3, 0.6), (0.0, 0.6)
-        slopes, rates = ((0.0, 1.0), (0.02, 0.9), (0.02, 0.98)), [(0.05,), (0.2,), (0.5,)]
+        slopes, rates = ((0.0, 1.0), (0.1, 0.95), (0.05, 0.99), (0.1, 1.0)), [(0.05,), (0.2,), (0.5,)]
     else:
         levels, memories, slopes = (0.005, 0.03, 0.15), (0.0, 0.6, 0.9), ((0.0, 1.0),)
         rates = [pair + (0.05,) * (len(seasons) - 2) for pair in product((0.02, 0.15, 0.4), (0.1, 0.3, 0.6))]
@@ -104,10 +104,11 @@ def smoothing_forecasts(
     )
     gammas = [np.array([c.seasons[i] for c in candidates])[:, None] for i in range(len(seasons))]
     start, profiles = _start(y, seasons)
-    level = np.broadcast_to(start, size).copy()
-    slope, error = np.zeros(size), np.zeros(size)
-    # A slope is only kept where a candidate has one.
+    # A slope is only kept where a candidate has one; the first is that of a line through the first values.
     sloped = bool((beta > 0).any())
+    begin, rise = _line(y[: min(min(origins), max(2 * max(seasons, default=1), 20))], profiles)
+    level = np.where(beta > 0, begin[None], start[None]) if sloped else np.broadcast_to(start, size).copy()
+    slope, error = np.where(beta > 0, rise[None], 0.0) * np.ones(size), np.zeros(size)
     season = [np.broadcast_to(p[:, None, :], (len(p), *size)).copy() for p in profiles]
     known = np.isfinite(y)
     whole = known.all(axis=1)
@@ -153,6 +154,21 @@ def _start(y: Array, seasons: Sequence[int]) -> tuple[Array, list[Array]]:
         profiles.append(profile)
         rest = rest - np.where(known, profile[np.arange(len(rest)) % m], 0.0)
     return level, profiles
+
+
+def _line(head: Array, profiles: list[Array]) -> tuple[Array, Array]:
+    """Level before the first moment and slope of a straight line through the first values less their profiles."""
+    steps = np.arange(1.0, len(head) + 1)[:, None]
+    known = np.isfinite(head)
+    rest = np.where(known, head, 0.0)
+    for profile in profiles:
+        rest = rest - np.where(known, profile[np.arange(len(head)) % len(profile)], 0.0)
+    count = np.maximum(known.sum(axis=0), 1)
+    centre = (steps * known).sum(axis=0) / count
+    middle = rest.sum(axis=0) / count
+    spread = (np.square(steps - centre) * known).sum(axis=0)
+    rise = ((steps - centre) * known * (rest - middle)).sum(axis=0) / np.maximum(spread, 1e-12)
+    return middle - rise * centre, rise
 
 
 def _ahead(
