@@ -38,6 +38,7 @@ _METHODS = {
     "explain": "inference.explain_table:explain_table",
     "forecast": "inference.forecast",
     "power": "inference.power",
+    "predict": "inference.predict",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604

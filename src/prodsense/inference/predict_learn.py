@@ -1,0 +1,224 @@
+"""From columns to models: encoding that learns from training rows only, the learners, calibration, splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from prodsense.errors import UnsupportedError, UsageError
+from prodsense.inference.predict_logit import Logit, fit_logit, sigmoid
+from prodsense.inference.predict_scores import isotonic, platt
+
+if TYPE_CHECKING:
+    from prodsense.inference.predict_logit import Array
+
+LEARNERS = ("logit", "boosting")
+CALIBRATIONS = ("none", "platt", "isotonic")
+_INNER = 3
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature: numbers with NaN where unknown, or codes of `levels` (the last is the unknown value's, if any).
+
+    `counts` are read by a linear model as log(1 + x): their effect fades.
+    """
+
+    name: str
+    values: Array
+    levels: tuple[Any, ...] = ()
+    counts: bool = False
+
+    def take(self, places: Any) -> Column:
+        return Column(self.name, self.values[places], self.levels, self.counts)
+
+    def said(self, place: int) -> str:
+        """The value of a row as a reader knows it."""
+        value = self.values[place]
+        if self.levels:
+            level = self.levels[int(value)]
+            return "(none)" if level is None else str(level)
+        return "unknown" if value != value else f"{value:.6g}"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Columns as numbers, by what the training rows held. `features` names the feature of each encoded column."""
+
+    linear: bool
+    fills: tuple[float, ...]
+    holes: tuple[bool, ...]
+    kept: tuple[tuple[int, ...], ...]
+    features: tuple[int, ...]
+    titles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], linear: bool) -> Encoder:
+        """Learn fills and levels. A linear model drops one level of each feature and gets a column for what is unknown."""
+        fills, holes, kept, features, titles = [], [], [], [], []
+        for place, column in enumerate(columns):
+            if column.levels:
+                count = np.bincount(column.values.astype(np.int64), minlength=len(column.levels))
+                there = [code for code in range(len(column.levels)) if count[code]]
+                # The most frequent level is the one that others are set against.
+                used = tuple(c for c in there if c != int(count.argmax())) if linear else tuple(there)
+                kept.append(used)
+                fills.append(0.0)
+                holes.append(False)
+                features += [place] * len(used)
+                titles += [f"{column.name}={'(none)' if column.levels[c] is None else column.levels[c]}" for c in used]
+                continue
+            shaped = _shaped(column, linear)
+            known = np.isfinite(shaped)
+            hole = bool(linear and not known.all() and known.any())
+            fills.append(float(shaped[known].mean()) if known.any() else 0.0)
+            holes.append(hole)
+            kept.append(())
+            features += [place] * (1 + hole)
+            titles += [column.name] + ([f"{column.name} unknown"] if hole else [])
+        return cls(linear, tuple(fills), tuple(holes), tuple(kept), tuple(features), tuple(titles))
+
+    def matrix(self, columns: Sequence[Column]) -> Array:
+        """Rows as numbers (n × columns)."""
+        parts: list[Array] = []
+        for column, fill, hole, kept in zip(columns, self.fills, self.holes, self.kept, strict=True):
+            if column.levels:
+                parts += [(column.values == code).astype(np.float64) for code in kept]
+                continue
+            shaped = _shaped(column, self.linear)
+            known = np.isfinite(shaped)
+            parts.append(np.where(known, shaped, fill) if self.linear else shaped)
+            if hole:
+                parts.append((~known).astype(np.float64))
+        return np.column_stack(parts) if parts else np.zeros((len(columns[0].values) if columns else 0, 0))
+
+
+def _shaped(column: Column, linear: bool) -> Array:
+    if linear and column.counts:
+        return np.asarray(np.log1p(np.maximum(column.values, 0.0)))
+    return column.values
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns: ``logit``, or ``boosting`` (histogram trees of scikit-learn), and how it is calibrated."""
+
+    kind: str = "logit"
+    penalty: float = 1.0
+    calibrate: str = "none"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in LEARNERS:
+            raise UsageError(f"no learner named {self.kind!r}; choose one of {', '.join(LEARNERS)}")
+        if self.calibrate not in CALIBRATIONS:
+            raise UsageError(f"no calibration named {self.calibrate!r}; choose one of {', '.join(CALIBRATIONS)}")
+
+    def fit(self, columns: Sequence[Column], y: Array) -> Model:
+        """A model of rows; calibrated on rows that the model so calibrated has not learned from (3 inner folds)."""
+        encoder = Encoder.of(columns, self.kind == "logit")
+        x = encoder.matrix(columns)
+        core = self._core(x, y)
+        if self.calibrate == "none":
+            return Model(encoder, core)
+        held = np.empty(len(y))
+        for places in folds(y, _INNER, self.seed + 1):
+            rest = np.setdiff1d(np.arange(len(y)), places, assume_unique=True)
+            held[places] = _log_odds(self._core(x[rest], y[rest]), x[places])
+        if self.calibrate == "platt":
+            return Model(encoder, core, scale=platt(y, held))
+        return Model(encoder, core, curve=isotonic(held, y))
+
+    def _core(self, x: Array, y: Array) -> Any:
+        if self.kind == "logit":
+            return fit_logit(x, y, self.penalty)
+        try:
+            from sklearn.ensemble import HistGradientBoostingClassifier
+        except ImportError:
+            raise UnsupportedError(
+                "boosting needs scikit-learn: pip install 'prodsense[methods]', or use the learner logit"
+            ) from None
+        model = HistGradientBoostingClassifier(
+            learning_rate=0.05, max_iter=120, max_leaf_nodes=8, min_samples_leaf=20, l2_regularization=1.0,
+            early_stopping=False, random_state=self.seed,
+        )
+        return model.fit(x, y.astype(np.int64))
+
+
+def _log_odds(core: Any, x: Array) -> Array:
+    return core.log_odds(x) if isinstance(core, Logit) else np.asarray(core.decision_function(x))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted learner with its encoder and calibration."""
+
+    encoder: Encoder
+    core: Any
+    scale: tuple[float, float] | None = None
+    curve: tuple[Array, Array] | None = field(default=None)
+
+    def log_odds(self, columns: Sequence[Column]) -> Array:
+        """Log-odds before calibration."""
+        return _log_odds(self.core, self.encoder.matrix(columns))
+
+    def probability(self, columns: Sequence[Column]) -> Array:
+        """Calibrated probabilities."""
+        odds = self.log_odds(columns)
+        if self.scale is not None:
+            odds = self.scale[0] * odds + self.scale[1]
+        if self.curve is not None:
+            return np.asarray(np.interp(odds, *self.curve))
+        return sigmoid(odds)
+
+    def effects(
+        self, columns: Sequence[Column], background: Sequence[Column], seed: int = 0
+    ) -> tuple[Array, float]:
+        """What each feature adds to each row's log-odds (n × features), and the log-odds they start from.
+
+        They sum to the row's log-odds exactly. A linear model's are w·(x - mean), from the mean training row. Of trees
+        they are Shapley values against `background` rows, by sampled orders (Štrumbelj & Kononenko 2014).
+        """
+        x = self.encoder.matrix(columns)
+        owner = np.array(self.encoder.features, dtype=np.int64)
+        found = np.zeros((len(x), len(columns)))
+        if isinstance(self.core, Logit):
+            np.add.at(found.T, owner, self.core.parts(x).T)
+            return found, float(self.core.log_odds(self.core.means[None])[0])
+        return shapley(self.core.decision_function, x, self.encoder.matrix(background), owner, len(columns), seed)
+
+
+def shapley(
+    value: Any, x: Array, background: Array, owner: Any, features: int, seed: int, draws: int = 64
+) -> tuple[Array, float]:
+    """Shapley values of `value` (rows → numbers) by `draws` random orders and background rows, in pairs of an order
+    and its reverse; whatever the number of draws they sum to value(x) less the mean over the background rows drawn."""
+    rng = np.random.default_rng(seed)
+    chosen = background[rng.integers(0, len(background), draws // 2)]
+    orders = [rng.permutation(features) for _ in range(draws // 2)]
+    found = np.zeros((len(x), features))
+    for row, order in zip(chosen, orders, strict=True):
+        for way in (order, order[::-1]):
+            mixed = np.repeat(row[None], len(x), axis=0)
+            steps = [mixed.copy()]
+            for feature in way:
+                mixed[:, owner == feature] = x[:, owner == feature]
+                steps.append(mixed.copy())
+            values = value(np.concatenate(steps)).reshape(features + 1, len(x))
+            found[:, way] += np.diff(values, axis=0).T
+    return found / (2 * len(orders)), float(np.mean(value(chosen)))
+
+
+def folds(y: Array, count: int, seed: int) -> list[Any]:
+    """Places of `count` random parts with the same share of each outcome."""
+    rng = np.random.default_rng(seed)
+    part = np.empty(len(y), dtype=np.int64)
+    shift = 0
+    for outcome in np.unique(y):
+        places = rng.permutation(np.flatnonzero(y == outcome))
+        part[places] = (np.arange(len(places)) + shift) % count
+        shift += len(places)
+    return [np.flatnonzero(part == k) for k in range(count)]
