@@ -66,7 +66,7 @@ def predict(
     time: str | None = None, user: str | None = None, event: str | None = None, horizon: object = "28d",
     gap: object = 0, goal: str | None = None, once: bool = False, within: object = None, cutoffs: int = 4,
     as_of: object = None, tz: str = "UTC", where: str = "", learner: str = "logit", penalty: float = 1.0,
-    calibrate: str | None = None, validate: str | None = None, folds: int = 5, test: float = 0.25,
+    bends: bool = True, calibrate: str | None = None, validate: str | None = None, folds: int = 5, test: float = 0.25,
     top: int | None = 20, confidence: float = 0.95, seed: int = 0,
 ) -> Prediction:
     """Predict an outcome of each subject, from a table of subjects (`label`) or from events (`user`, `time`).
@@ -81,7 +81,8 @@ def predict(
     after `gap` (churn), or that the event `goal` comes (`once`: leaving out who did it before). It is learned from
     earlier cut-offs and judged at the last whose window is over; the subjects of today are scored.
 
-    `learner`: ``logit``, or ``boosting`` (needs the extra methods). `calibrate`: none (default for logit), platt
+    `learner`: ``logit`` (its lines may bend at a feature's quartiles; straight without `bends`), or ``boosting``
+    (needs the extra methods). `calibrate`: none (default for logit), platt
     (default for boosting) or isotonic. `top` rows are returned, all scores are in `.scores`.
 
     Raises UsageError where there are fewer than 10 subjects of an outcome to learn from or to judge by, or no
@@ -92,7 +93,7 @@ def predict(
     if top is not None and top < 1:
         raise UsageError("top is at least 1")
     how = calibrate or ("platt" if learner == "boosting" else "none")
-    machine = Learner(learner, penalty, how, seed)
+    machine = Learner(learner, penalty, how, seed, bends)
     if label is not None:
         if user or event or goal:
             raise UsageError("label is for a table of subjects, user, event and goal for events: name either")

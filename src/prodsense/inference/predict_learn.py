@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LEARNERS = ("logit", "boosting")
 CALIBRATIONS = ("none", "platt", "isotonic")
 _INNER = 3
+#: A feature with fewer different values has no bends.
+_MANY = 12
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,17 @@ class Encoder:
 
     linear: bool
     fills: tuple[float, ...]
+    bends: tuple[tuple[float, ...], ...]
     holes: tuple[bool, ...]
     kept: tuple[tuple[int, ...], ...]
     features: tuple[int, ...]
     titles: tuple[str, ...]
 
     @classmethod
-    def of(cls, columns: Sequence[Column], linear: bool) -> Encoder:
-        """Learn fills and levels. A linear model drops one level of each feature and gets a column for what is unknown."""
-        fills, holes, kept, features, titles = [], [], [], [], []
+    def of(cls, columns: Sequence[Column], linear: bool, bent: bool = False) -> Encoder:
+        """Learn fills and levels. A linear model drops one level of each feature and gets a column for what is unknown;
+        with `bent` its lines may bend at the quartiles of features with many values."""
+        fills, bends, holes, kept, features, titles = [], [], [], [], [], []
         for place, column in enumerate(columns):
             if column.levels:
                 count = np.bincount(column.values.astype(np.int64), minlength=len(column.levels))
@@ -67,6 +71,7 @@ class Encoder:
                 used = tuple(c for c in there if c != int(count.argmax())) if linear else tuple(there)
                 kept.append(used)
                 fills.append(0.0)
+                bends.append(())
                 holes.append(False)
                 features += [place] * len(used)
                 titles += [f"{column.name}={'(none)' if column.levels[c] is None else column.levels[c]}" for c in used]
@@ -77,20 +82,31 @@ class Encoder:
             fills.append(float(shaped[known].mean()) if known.any() else 0.0)
             holes.append(hole)
             kept.append(())
-            features += [place] * (1 + hole)
-            titles += [column.name] + ([f"{column.name} unknown"] if hole else [])
-        return cls(linear, tuple(fills), tuple(holes), tuple(kept), tuple(features), tuple(titles))
+            knots: tuple[float, ...] = ()
+            if linear and bent and len(np.unique(shaped[known])) >= _MANY:
+                quartiles = np.unique(np.quantile(shaped[known], (0.25, 0.5, 0.75)))
+                # A bend at an end is no bend.
+                knots = tuple(q for q in quartiles.tolist() if shaped[known].min() < q < shaped[known].max())
+            bends.append(knots)
+            features += [place] * (1 + len(knots) + hole)
+            raw = [np.expm1(q) if column.counts else q for q in knots]
+            titles += [column.name, *(f"{column.name} over {q:.4g}" for q in raw)]
+            titles += [f"{column.name} unknown"] if hole else []
+        return cls(linear, tuple(fills), tuple(bends), tuple(holes), tuple(kept), tuple(features), tuple(titles))
 
     def matrix(self, columns: Sequence[Column]) -> Array:
         """Rows as numbers (n × columns)."""
         parts: list[Array] = []
-        for column, fill, hole, kept in zip(columns, self.fills, self.holes, self.kept, strict=True):
+        for column, fill, knots, hole, kept in zip(
+            columns, self.fills, self.bends, self.holes, self.kept, strict=True
+        ):
             if column.levels:
                 parts += [(column.values == code).astype(np.float64) for code in kept]
                 continue
             shaped = _shaped(column, self.linear)
             known = np.isfinite(shaped)
-            parts.append(np.where(known, shaped, fill) if self.linear else shaped)
+            whole = np.where(known, shaped, fill) if self.linear else shaped
+            parts += [whole, *(np.maximum(whole - knot, 0.0) for knot in knots)]
             if hole:
                 parts.append((~known).astype(np.float64))
         return np.column_stack(parts) if parts else np.zeros((len(columns[0].values) if columns else 0, 0))
@@ -110,6 +126,7 @@ class Learner:
     penalty: float = 1.0
     calibrate: str = "none"
     seed: int = 0
+    bent: bool = True
 
     def __post_init__(self) -> None:
         if self.kind not in LEARNERS:
@@ -119,7 +136,7 @@ class Learner:
 
     def fit(self, columns: Sequence[Column], y: Array) -> Model:
         """A model of rows; calibrated on rows that the model so calibrated has not learned from (3 inner folds)."""
-        encoder = Encoder.of(columns, self.kind == "logit")
+        encoder = Encoder.of(columns, self.kind == "logit", self.bent)
         x = encoder.matrix(columns)
         core = self._core(x, y)
         if self.calibrate == "none":
@@ -145,11 +162,22 @@ class Learner:
             learning_rate=0.05, max_iter=120, max_leaf_nodes=8, min_samples_leaf=20, l2_regularization=1.0,
             early_stopping=False, random_state=self.seed,
         )
-        return model.fit(x, y.astype(np.int64))
+        with _one_thread():
+            return model.fit(x, y.astype(np.int64))
+
+
+def _one_thread() -> Any:
+    """Trees of these sizes lose more by threads that wait for each other than they gain."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _log_odds(core: Any, x: Array) -> Array:
-    return core.log_odds(x) if isinstance(core, Logit) else np.asarray(core.decision_function(x))
+    if isinstance(core, Logit):
+        return core.log_odds(x)
+    with _one_thread():
+        return np.asarray(core.decision_function(x))
 
 
 @dataclass(frozen=True)
@@ -188,7 +216,7 @@ class Model:
         if isinstance(self.core, Logit):
             np.add.at(found.T, owner, self.core.parts(x).T)
             return found, float(self.core.log_odds(self.core.means[None])[0])
-        return shapley(self.core.decision_function, x, self.encoder.matrix(background), owner, len(columns), seed)
+        return shapley(lambda rows: _log_odds(self.core, rows), x, self.encoder.matrix(background), owner, len(columns), seed)
 
 
 def shapley(
