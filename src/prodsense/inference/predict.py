@@ -65,8 +65,8 @@ def predict(
     data: Any, *, label: str | None = None, features: Sequence[str] = (), id: str | None = None, positive: Any = None,
     time: str | None = None, user: str | None = None, event: str | None = None, horizon: object = "28d",
     gap: object = 0, goal: str | None = None, once: bool = False, within: object = None, cutoffs: int = 4,
-    as_of: object = None, tz: str = "UTC", where: str = "", learner: str = "logit", penalty: float = 1.0,
-    bends: bool = True, calibrate: str | None = None, validate: str | None = None, folds: int = 5, test: float = 0.25,
+    as_of: object = None, tz: str = "UTC", where: str = "", learner: str = "logit",
+    penalty: float | None = None, bends: bool | None = None, calibrate: str | None = None, validate: str | None = None, folds: int = 5, test: float = 0.25,
     top: int | None = 20, confidence: float = 0.95, seed: int = 0,
 ) -> Prediction:
     """Predict an outcome of each subject, from a table of subjects (`label`) or from events (`user`, `time`).
@@ -81,8 +81,8 @@ def predict(
     after `gap` (churn), or that the event `goal` comes (`once`: leaving out who did it before). It is learned from
     earlier cut-offs and judged at the last whose window is over; the subjects of today are scored.
 
-    `learner`: ``logit`` (its lines may bend at a feature's quartiles; straight without `bends`), or ``boosting``
-    (needs the extra methods). `calibrate`: none (default for logit), platt
+    `learner`: ``logit``, or ``boosting`` (needs the extra methods). A logit's `penalty` on squared weights, and whether
+    its lines have `bends` at a feature's quartiles, are chosen by inner folds of the training rows unless given. `calibrate`: none (default for logit), platt
     (default for boosting) or isotonic. `top` rows are returned, all scores are in `.scores`.
 
     Raises UsageError where there are fewer than 10 subjects of an outcome to learn from or to judge by, or no
@@ -269,7 +269,8 @@ def _answer(
     if machine.kind == "logit" and per < 5:
         notes.append(f"{per:.1f} subjects of the rarer outcome a weight are few: the weights are held by the penalty")
     extras: dict[str, Any] = {
-        "label": frame.label, "model": machine.kind, "calibrated": machine.calibrate, "base_rate": float(judged.y.mean()),
+        "label": frame.label, "model": machine.kind, "calibrated": machine.calibrate,
+        "penalty": whole.core.penalty if isinstance(whole.core, Logit) else None, "base_rate": float(judged.y.mean()),
         "subjects": len(y), "positives": int(y.sum()), "metrics": metrics, "verdict": verdict,
         "calibration": bins(judged.y, judged.p, confidence=confidence),
         "lift": lift_table(judged.y, judged.p, confidence), "features": _weights(whole, confidence), **more,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from prodsense.errors import UnsupportedError, UsageError
 from prodsense.inference.predict_logit import Logit, fit_logit, sigmoid
-from prodsense.inference.predict_scores import isotonic, platt
+from prodsense.inference.predict_scores import isotonic, log_losses, platt
 
 if TYPE_CHECKING:
     from prodsense.inference.predict_logit import Array
@@ -20,6 +20,8 @@ CALIBRATIONS = ("none", "platt", "isotonic")
 _INNER = 3
 #: A feature with fewer different values has no bends.
 _MANY = 12
+#: Penalties that the training rows may choose from.
+_PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,16 @@ def _shaped(column: Column, linear: bool) -> Array:
 
 @dataclass(frozen=True)
 class Learner:
-    """What learns: ``logit``, or ``boosting`` (histogram trees of scikit-learn), and how it is calibrated."""
+    """What learns: ``logit``, or ``boosting`` (histogram trees of scikit-learn), and how it is calibrated.
+
+    Where `penalty` or `bent` is None the training rows choose it, by the log loss over inner folds.
+    """
 
     kind: str = "logit"
-    penalty: float = 1.0
+    penalty: float | None = 1.0
     calibrate: str = "none"
     seed: int = 0
-    bent: bool = True
+    bent: bool | None = False
 
     def __post_init__(self) -> None:
         if self.kind not in LEARNERS:
@@ -136,7 +141,9 @@ class Learner:
 
     def fit(self, columns: Sequence[Column], y: Array) -> Model:
         """A model of rows; calibrated on rows that the model so calibrated has not learned from (3 inner folds)."""
-        encoder = Encoder.of(columns, self.kind == "logit", self.bent)
+        if self.kind == "logit" and (self.penalty is None or self.bent is None):
+            return self._chosen(columns, y).fit(columns, y)
+        encoder = Encoder.of(columns, self.kind == "logit", bool(self.bent))
         x = encoder.matrix(columns)
         core = self._core(x, y)
         if self.calibrate == "none":
@@ -149,9 +156,26 @@ class Learner:
             return Model(encoder, core, scale=platt(y, held))
         return Model(encoder, core, curve=isotonic(held, y))
 
+    def _chosen(self, columns: Sequence[Column], y: Array) -> Learner:
+        """This learner with the penalty and form of line that lose least on inner folds."""
+        forms = (False, True) if self.bent is None else (self.bent,)
+        penalties = _PENALTIES if self.penalty is None else (self.penalty,)
+        parts = folds(y, _INNER, self.seed + 2)
+        losses: dict[tuple[bool, float], float] = {}
+        for bent in forms:
+            x = Encoder.of(columns, True, bent).matrix(columns)
+            for penalty in penalties:
+                total = 0.0
+                for places in parts:
+                    rest = np.setdiff1d(np.arange(len(y)), places, assume_unique=True)
+                    total += float(log_losses(y[places], fit_logit(x[rest], y[rest], penalty).probability(x[places])).sum())
+                losses[bent, penalty] = total
+        bent, penalty = min(losses, key=lambda key: losses[key])
+        return replace(self, bent=bent, penalty=penalty)
+
     def _core(self, x: Array, y: Array) -> Any:
         if self.kind == "logit":
-            return fit_logit(x, y, self.penalty)
+            return fit_logit(x, y, float(self.penalty or 0.0))
         try:
             from sklearn.ensemble import HistGradientBoostingClassifier
         except ImportError:
