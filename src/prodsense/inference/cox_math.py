@@ -160,26 +160,23 @@ def concordance(durations: Array, observed: Any, risk: Array) -> tuple[float, in
 
     Also the number of such pairs. Who ended at a moment ended before those lost from view then.
     """
-    n = len(durations)
     # Latest first; at one moment those lost from view before those that ended, which are no pairs of their own.
     order = np.lexsort((observed, -durations))
     ended = observed[order]
     score = np.unique(risk, return_inverse=True)[1][order].astype(np.int64)
-    block = np.where(ended, durations[order], np.nan)
     below, same = _dominated(score)
     place = np.flatnonzero(ended)
     pairs = float(place.sum())
     lower, equal = float(below[place].sum()), float(same[place].sum())
     # Pairs of events of one moment are known to nobody: take them out.
-    moments, first, size = np.unique(-block[place], return_index=True, return_counts=True)
+    _, first, size = np.unique(-durations[order][place], return_index=True, return_counts=True)
     for start, count in zip(first[size > 1], size[size > 1], strict=True):
         inside = score[place[start : start + count]]
         few, alike = _dominated(inside)
         pairs -= count * (count - 1) / 2
         lower -= float(few.sum())
         equal -= float(alike.sum())
-    del n, moments
-    return ((lower + equal / 2) / pairs if pairs else float("nan")), int(pairs)
+    return (float((lower + equal / 2) / pairs) if pairs else float("nan")), int(pairs)
 
 
 def _dominated(score: Places) -> tuple[Places, Places]:
