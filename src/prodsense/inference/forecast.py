@@ -305,3 +305,22 @@ def _history(series: Sequence[Series], names: Sequence[str], axis: Axis) -> pa.T
         columns["time"] += [moments[place] for place in range(one.first, one.end)]
         columns["value"] += [None if v != v else v for v in one.values.tolist()]
     return pa.table(columns)
+
+
+def forecast_metric(answer: Any, **options: Any) -> Forecast:
+    """Forecast a metric's answer by period (`Warehouse.metric` with a grain): its complete periods, by its slices."""
+    from dataclasses import replace
+
+    if not answer.grain or answer.grain == "all":
+        raise UsageError("a forecast needs the metric by period: choose a grain")
+    name = answer.metrics[0]
+    rows = [
+        {key: row[key] for key in ("period", *answer.by, name)}
+        for row in answer.rows if row["period"] not in answer.incomplete and row[name] is not None
+    ]  # fmt: skip
+    if not rows:
+        raise UsageError(f"{name} has no complete {answer.grain}")
+    # Decimal sums are exact in the answer; here only their size matters.
+    rows = [{**row, name: float(row[name])} for row in rows]
+    found = forecast(rows, time="period", value=name, by=answer.by, unit=answer.units.get(name, ""), **options)
+    return replace(found, statements=answer.statements, dialect=answer.dialect, notes=(*found.notes, *answer.notes))
