@@ -84,7 +84,7 @@ def calibration(
 
     rows = plain_rows(data)
     need_fields(rows, x, y, low, high)
-    points = [
+    points: list[dict[str, Any]] = [
         {"x": at, "y": value, "low": as_number(row.get(low), low), "high": as_number(row.get(high), high),
          "tip": f"said {at:.1%}, came {value:.1%} ({int(as_number(row.get('n'), 'n') or 0)} subjects)"}
         for row in rows
@@ -121,7 +121,7 @@ def lift(
 
     rows = plain_rows(data)
     need_fields(rows, x, y, low, high)
-    points = [
+    points: list[dict[str, Any]] = [
         {"x": str(row.get(x)), "y": value, "low": as_number(row.get(low), low), "high": as_number(row.get(high), high)}
         for row in rows if (value := as_number(row.get(y), y)) is not None
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from prodsense.cli.answers import check_chart, draw
+from prodsense.cli.answers import check_chart
 from prodsense.cli.behavior_options import (
     AsOfOption,
     ChartOption,
@@ -29,6 +29,7 @@ from prodsense.cli.common import (
     WarehouseOption,
     commands,
     examples,
+    notify,
     read,
     split_names,
     warehouse_url,
@@ -112,7 +113,10 @@ def _on_rows(ctx: typer.Context, warehouse: str | None, table: str, where: str |
 def _show(found: Prediction, form: Format, sql: bool, chart: Any, picture: Pictures) -> None:
     write(found, form, sql)
     if chart:
-        draw(found, chart, kind=picture.value)
+        from prodsense.charts.export import save
+
+        save(found.chart(kind=picture.value), chart)
+        notify(f"chart written to {chart}")
 
 
 @predict.command(
@@ -443,8 +447,9 @@ def forecast(
     else:
         if as_of:
             raise UsageError("--as-of goes with a metric; of a table choose rows with --where")
-        columns = {"time": time, "value": value, "by": slices, "grain": grain, "how": "mean" if mean else "sum",
-                   "tz": zone(tz)}  # fmt: skip
+        columns: dict[str, Any] = {
+            "time": time, "value": value, "by": slices, "grain": grain, "how": "mean" if mean else "sum", "tz": zone(tz),
+        }  # fmt: skip
 
         def ask(sample: Any) -> Forecast:
             from prodsense.inference.forecast import forecast as method

@@ -109,7 +109,7 @@ def cox(
     z_score = fit.beta / errors
     reach = float(norm.ppf(0.5 + confidence / 2)) * errors
     moved, moved_p = proportional_test(fit, _ranks(fit.times))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"covariate": title, "coefficient": float(fit.beta[i]), "std_error": float(errors[i]),
          "hazard_ratio": float(np.exp(fit.beta[i])), "low": float(np.exp(fit.beta[i] - reach[i])),
          "high": float(np.exp(fit.beta[i] + reach[i])), "z": float(z_score[i]),
@@ -142,7 +142,7 @@ def cox(
     if events < _EVENTS_EACH * len(titles):
         said.append(f"warning: {events} events for {len(titles)} covariates are few (under {_EVENTS_EACH} each)")
     return Hazards(
-        arrow=Rows.from_rows(rows).arrow, extras=extras, notes=tuple([*said, *notes]), dialect=dialect,
+        arrow=Rows.from_rows(rows).arrow, extras=extras, notes=(*said, *notes), dialect=dialect,
         statements=statements, title=f"Hazard of the end of {duration}",
     )
 

@@ -61,7 +61,6 @@ class CoxFit:
     score_null: float
     residuals: Array
     times: Array
-    rounds: int
 
 
 def fit_cox(x: Array, durations: Array, observed: Any) -> CoxFit:
@@ -74,8 +73,7 @@ def fit_cox(x: Array, durations: Array, observed: Any) -> CoxFit:
     value, gradient, information, residuals = _parts(z, beta, risk)
     null = value
     score = float(gradient @ np.linalg.solve(information, gradient))
-    rounds = 0
-    for rounds in range(1, _ROUNDS + 1):
+    for _ in range(_ROUNDS):
         step = np.linalg.solve(information, gradient)
         size = 1.0
         while size > 1e-8:
@@ -93,7 +91,7 @@ def fit_cox(x: Array, durations: Array, observed: Any) -> CoxFit:
     else:
         raise NoMaximumError(int(np.abs(beta).argmax()))
     covariance = np.linalg.inv(information) / np.outer(scales, scales)
-    return CoxFit(beta / scales, covariance, value, null, score, residuals * scales, risk.times[risk.events], rounds)
+    return CoxFit(beta / scales, covariance, value, null, score, residuals * scales, risk.times[risk.events])
 
 
 class NoMaximumError(ProdsenseError):

@@ -80,12 +80,12 @@ def log_of(data: Any, user: str | None, time: str | None, event: str | None, whe
         yield Log(data.engine, data.select(), bool(data.event), days, data.label, tuple(data.notes()))
         return
     if not (user and time):
-        raise UsageError("name the columns of the user and the time of events (user, time)")
+        raise UsageError("name the outcome of a table (label), or the columns of user and time of events (user, time)")
     with opened(data, where) as sample:
         who, when = sample.column(user, "user"), sample.column(time, "time")
         kind = sample.schema[when]
         if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            raise UsageError(f"{sample.label}: {when} holds {kind}; name a TIMESTAMP or DATE column as time, or cast it")
+            raise UsageError(f"{sample.label}: {when} holds {kind}, not times; cast it to TIMESTAMP first")
         items = {"user_id": comma([who]), "event_time": f"CAST({comma([when])} AS TIMESTAMP)"}
         if event:
             items["event_name"] = f"text_of({comma([sample.column(event, 'event')])})"
@@ -189,8 +189,9 @@ def subject_features(
             raise UsageError("name at least one cut-off")
     kinds = _kinds(log, days[0], tz) if log.named else ()
     if goal is not None:
-        known = log.engine.query(f"WITH events AS ({log.select}) SELECT COUNT(*) AS n FROM events WHERE event_name = :goal",
-                                 {"goal": goal})  # fmt: skip
+        known = log.engine.query(
+            f"WITH events AS ({log.select}) SELECT COUNT(*) AS n FROM events WHERE event_name = :goal", {"goal": goal}
+        )
         if not known["n"][0].as_py():
             raise UsageError(f"{log.label} holds no event {goal!r}")
     sql = statement(log, len(days), len(kinds), goal is not None, tz)

@@ -103,9 +103,11 @@ def forecast(
         rows += line.rows(key, axis, steps)
         told.append({**key, **line.facts(axis, steps)})
         if wanted is not None:
-            goals.append({**key, **goal_row(
-                wanted, one, line.mean, line.errors, line.origins, axis, target_by, target_since, confidence, line.floor == 0,
-            )})  # fmt: skip
+            found_goal = goal_row(
+                wanted, one, line.mean, line.errors, line.origins, axis, target_by, target_since, confidence,
+                line.floor == 0,
+            )
+            goals.append({**key, **found_goal})
     label = value or "rows"
     extras: dict[str, Any] = {
         "time": time, "value": label, "by": list(names), "step": axis.word, "horizon": steps,
@@ -115,8 +117,8 @@ def forecast(
         extras["goals"] = goals
     units = dict.fromkeys(("forecast", "low", "high", "baseline"), unit) if unit else {}
     return Forecast(
-        arrow=Rows.from_rows(rows).arrow, extras=extras, notes=tuple([*_said(told, names, confidence), *_told(goals),
-        *notes]), units=units, dialect=dialect, statements=statements, title=f"Forecast of {label}",
+        arrow=Rows.from_rows(rows).arrow, extras=extras, notes=(*_said(told, names, confidence), *_told(goals),
+        *notes), units=units, dialect=dialect, statements=statements, title=f"Forecast of {label}",
         history=_history(series, names, axis), by=names, value=label,
     )  # fmt: skip
 
@@ -193,7 +195,9 @@ class _Line:
     origins: tuple[int, ...]
 
     @classmethod
-    def of(cls, one: Series, found: fitting.Fitted, at: int, seasons: Sequence[int], confidence: float, unit: str) -> _Line:
+    def of(
+        cls, one: Series, found: fitting.Fitted, at: int, seasons: Sequence[int], confidence: float, unit: str
+    ) -> _Line:
         low, high = np.nanmin(one.values), np.nanmax(one.values)
         floor = 0.0 if low >= 0 else None
         top = 1.0 if unit == "share" and floor == 0 and high <= 1 else None

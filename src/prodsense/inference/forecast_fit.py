@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -73,12 +73,10 @@ def origins_of(length: int, horizon: int, seasons: Sequence[int]) -> list[int]:
 
 def fit(y: Array, horizon: int, seasons: Sequence[int]) -> Fitted:
     """Forecasts of the series in `y` (time × series), whose length gives at least `LEAST_ORIGINS` origins."""
-    parts = []
     candidates = len(naive_candidates(seasons)) + 2 * len(smoothing_candidates(seasons, logs=False))
     origins = origins_of(len(y), horizon, seasons)
     wide = max(1, _CELLS // (candidates * (len(origins) + 1) * horizon))
-    for start in range(0, y.shape[1], wide):
-        parts.append(_fit_block(y[:, start : start + wide], horizon, seasons, origins))
+    parts = [_fit_block(y[:, at : at + wide], horizon, seasons, origins) for at in range(0, y.shape[1], wide)]
     return Fitted(
         np.concatenate([p.mean for p in parts], axis=1), np.concatenate([p.errors for p in parts], axis=2),
         np.concatenate([p.baseline for p in parts], axis=2), np.concatenate([p.rule_mean for p in parts], axis=1),

@@ -51,7 +51,10 @@ def naive_candidates(seasons: Sequence[int]) -> list[Candidate]:
 def smoothing_candidates(seasons: Sequence[int], *, logs: bool) -> list[Candidate]:
     """The grid: without season rates of level and slope; with seasons also theirs and the memory of the last error."""
     found = []
-    rates: list[tuple[float, ...]] = []
+    levels: tuple[float, ...]
+    memories: tuple[float, ...]
+    slopes: tuple[tuple[float, float], ...]
+    rates: list[tuple[float, ...]]
     if not seasons:
         levels, memories = (0.1, 0.3, 0.6, 0.9), (0.0,)
         slopes, rates = ((0.0, 1.0), (0.1, 0.9), (0.1, 0.98), (0.3, 0.98), (0.05, 1.0), (0.2, 1.0)), [()]
@@ -61,7 +64,8 @@ def smoothing_candidates(seasons: Sequence[int], *, logs: bool) -> list[Candidat
     else:
         levels, memories, slopes = (0.005, 0.03, 0.15), (0.0, 0.6, 0.9), ((0.0, 1.0),)
         rates = [pair + (0.05,) * (len(seasons) - 2) for pair in product((0.02, 0.15, 0.4), (0.1, 0.3, 0.6))]
-    for log, level, slope, rate, memory in product((False, True) if logs else (False,), levels, slopes, rates, memories):
+    scales = (False, True) if logs else (False,)
+    for log, level, slope, rate, memory in product(scales, levels, slopes, rates, memories):
         name = " + ".join(["smoothing", *(["slope"] if slope[0] else []), *(f"season {m}" for m in seasons),
                            *(["log"] if log else [])])  # fmt: skip
         found.append(Candidate(name, log=log, level=level, slope=slope[0] * level, damping=slope[1], seasons=rate,
@@ -110,7 +114,7 @@ def smoothing_forecasts(
     level = np.where(beta > 0, begin[None], start[None]) if sloped else np.broadcast_to(start, size).copy()
     slope, error = np.where(beta > 0, rise[None], 0.0) * np.ones(size), np.zeros(size)
     season = [np.broadcast_to(p[:, None, :], (len(p), *size)).copy() for p in profiles]
-    known = np.isfinite(y)
+    known: Any = np.isfinite(y)
     whole = known.all(axis=1)
     wanted = {origin: place for place, origin in enumerate(origins)}
     out = np.empty((len(origins), horizon, *size))

@@ -31,11 +31,11 @@ _WEEK = 7.0
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LifetimeValue(Rows):
-    """Rows of a lifetime value: customers by what they are worth, with ``frequency`` (repeat purchases), ``recency`` and
-    ``age`` (weeks), ``p_alive``, ``purchases`` expected within the horizon, and with money ``spend`` and ``value``.
+    """Customers by what they are worth: ``frequency`` (repeat purchases), ``recency`` and ``age`` (weeks),
+    ``p_alive``, ``purchases`` expected within the horizon, and where money is known ``spend`` and ``value``.
 
-    ``extras``: ``parameters``, ``log_likelihood``, ``spend_parameters``, ``total``, and ``judged``: how a model that saw
-    only the older days foresaw the newer, beside the rule that everyone goes on as so far. `scores` holds all customers.
+    ``extras``: ``parameters``, ``log_likelihood``, ``spend_parameters``, ``total``, and ``judged``: how a model that
+    saw only the older days foresaw the newer, beside two plain rules. `scores` holds all customers.
     """
 
     scores: pa.Table | None = field(default=None)
@@ -66,7 +66,7 @@ def ltv(
     with opened(data, where) as sample:
         if frequency or recency or age:
             if time or amount:
-                raise UsageError("name either purchases (customer, time, amount) or a summary (frequency, recency, age)")
+                raise UsageError("name purchases (customer, time, amount) or a summary (frequency, recency, age)")
             found = _summary(sample, customer, frequency, recency, age, spend)
             judged, notes = None, ["not judged: a summary has no later purchases to judge by"]
         else:
@@ -83,7 +83,7 @@ def ltv(
         found.name: found.ids, "frequency": x.astype(np.int64), "recency": seen, "age": old, "p_alive": alive,
         "purchases": bought,
     }  # fmt: skip
-    if money is not None:
+    if money is not None and found.spend is not None:
         each = money.spend(x, np.where(x > 0, found.spend, 0.0))
         columns |= {"spend": each, "value": bought * each}
     order = np.argsort(-(columns["value"] if money is not None else bought), kind="stable")
@@ -211,11 +211,13 @@ def _customers(sample: Sample, given: str, name: str, cut: date, last: date, mon
     sql = (
         f"WITH given AS ({given}),\n"
         f"daily AS (SELECT customer, day, {amount} AS amount FROM given GROUP BY customer, day),\n"
-        "ranked AS (SELECT customer, day, amount, ROW_NUMBER() OVER (PARTITION BY customer ORDER BY day) AS nth FROM daily)\n"
+        "ranked AS (SELECT customer, day, amount,"
+        " ROW_NUMBER() OVER (PARTITION BY customer ORDER BY day) AS nth FROM daily)\n"
         "SELECT customer, COUNT(*) FILTER (WHERE day <= :cut) - 1 AS x,"
-        " days_between(MIN(day), MAX(CASE WHEN day <= :cut THEN day END)) AS t, days_between(MIN(day), :cut) AS old,"
-        " SUM(amount) FILTER (WHERE day <= :cut AND nth > 1) AS spent, COUNT(*) FILTER (WHERE day > :cut AND day <= :last)"
-        " AS later FROM ranked GROUP BY customer HAVING MIN(day) <= :cut ORDER BY customer"
+        " days_between(MIN(day), MAX(CASE WHEN day <= :cut THEN day END)) AS t,"
+        " days_between(MIN(day), :cut) AS old,"
+        " SUM(amount) FILTER (WHERE day <= :cut AND nth > 1) AS spent,"
+        " COUNT(*) FILTER (WHERE day > :cut AND day <= :last) AS later FROM ranked GROUP BY customer HAVING MIN(day) <= :cut ORDER BY customer"
     )
     params = {"cut": cut, "last": last}
     sample.statements.append((sql, params))
@@ -238,9 +240,10 @@ def _judge(found: _Found, cut: date, days: int) -> dict[str, Any]:
         "each goes on as so far": found.x / np.maximum(found.age, 1 / _WEEK) * ahead,
         "the mean of all": np.full(len(found.x), found.x.sum() / found.age.sum() * ahead),
     }
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"model": name, "baseline": place > 0, "total": float(guess.sum()), "actual": float(found.later.sum()),
-         "rmse": float(np.sqrt(np.mean((guess - found.later) ** 2))), "mae": float(np.mean(np.abs(guess - found.later)))}
+         "rmse": float(np.sqrt(np.mean((guess - found.later) ** 2))),
+         "mae": float(np.mean(np.abs(guess - found.later)))}
         for place, (name, guess) in enumerate(guesses.items())
     ]  # fmt: skip
     own, *others = rows
@@ -248,7 +251,8 @@ def _judge(found: _Found, cut: date, days: int) -> dict[str, Any]:
     beats = own["rmse"] < best["rmse"]
     says = (
         f"{'beats' if beats else 'does not beat'} its baselines on the {days} days after {cut}: {own['total']:,.0f}"
-        f" purchases foreseen, {own['actual']:,.0f} made; error a customer {own['rmse']:.3f}, {best['model']} {best['rmse']:.3f}"
+        f" purchases foreseen, {own['actual']:,.0f} made; error a customer {own['rmse']:.3f},"
+        f" {best['model']} {best['rmse']:.3f}"
     )
     return {"cut": cut, "days": days, "metrics": rows, "beats": beats, "says": says,
             "parameters": {"r": model.r, "alpha": model.alpha, "a": model.a, "b": model.b},

@@ -1,8 +1,8 @@
 """Customers who buy until they silently leave: BG/NBD and gamma-gamma on arrays.
 
-Sources: Fader, Hardie & Lee 2005 (BG/NBD: buying is Poisson with rates that are gamma (r, alpha) over customers; after
-each purchase a customer leaves with a chance that is beta (a, b)); Fader & Hardie 2013 (gamma-gamma: the mean spend of a
-customer's purchases).
+Sources: Fader, Hardie & Lee 2005 (BG/NBD: buying is Poisson with rates that are gamma (r, alpha) over customers;
+after each purchase a customer leaves with a chance that is beta (a, b)); Fader & Hardie 2013 (gamma-gamma: the mean
+spend of the purchases of a customer).
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def _maximise(loglik: Any, starts: list[tuple[float, ...]]) -> tuple[float, ...]
 
     best = None
     for start in starts:
-        rough = minimize(loss, np.log(start), method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9, "xatol": 1e-8})
+        rough = minimize(
+            loss, np.log(start), method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9, "xatol": 1e-8}
+        )
         if best is None or rough.fun < best.fun - 1e-9:
             best = rough
     assert best is not None

@@ -65,16 +65,16 @@ def predict(
     data: Any, *, label: str | None = None, features: Sequence[str] = (), id: str | None = None, positive: Any = None,
     time: str | None = None, user: str | None = None, event: str | None = None, horizon: object = "28d",
     gap: object = 0, goal: str | None = None, once: bool = False, within: object = None, cutoffs: int = 4,
-    as_of: object = None, tz: str = "UTC", where: str = "", learner: str = "logit",
-    penalty: float | None = None, bends: bool | None = None, calibrate: str | None = None, validate: str | None = None, folds: int = 5, test: float = 0.25,
-    top: int | None = 20, confidence: float = 0.95, seed: int = 0,
+    as_of: object = None, tz: str = "UTC", where: str = "", learner: str = "logit", penalty: float | None = None,
+    bends: bool | None = None, calibrate: str | None = None, validate: str | None = None, folds: int = 5,
+    test: float = 0.25, top: int | None = 20, confidence: float = 0.95, seed: int = 0,
 ) -> Prediction:
     """Predict an outcome of each subject, from a table of subjects (`label`) or from events (`user`, `time`).
 
-    **A table** has a row a subject: `label` is the column of the outcome (`positive` the value that counts, where it is
-    not plain), `features` the columns to learn from (default: all that can be), `id` the one that names a subject. It is
-    judged by `folds` parts, or, with `time`, by the newest share `test` of the subjects. Rows without a label are
-    scored by a model of all the others.
+    **A table** has a row a subject: `label` is the column of the outcome (`positive` the value that counts, where it
+    is not plain), `features` the columns to learn from (default: all that can be), `id` the one that names a subject.
+    It is judged by `folds` parts, or, with `time`, by the newest share `test` of the subjects. Rows without a label
+    are scored by a model of all the others.
 
     **Events** (a file, frame, `wh.events`) become subjects at cut-offs (`features.subject_features`): those active
     `within` so many days before one (default: the horizon). The outcome is that nothing of theirs comes in `horizon`
@@ -82,8 +82,9 @@ def predict(
     earlier cut-offs and judged at the last whose window is over; the subjects of today are scored.
 
     `learner`: ``logit``, or ``boosting`` (needs the extra methods). A logit's `penalty` on squared weights, and whether
-    its lines have `bends` at a feature's quartiles, are chosen by inner folds of the training rows unless given. `calibrate`: none (default for logit), platt
-    (default for boosting) or isotonic. `top` rows are returned, all scores are in `.scores`.
+    its lines have `bends` at a feature's quartiles, are chosen by inner folds of the training rows unless given.
+    `calibrate`: none (default for logit), platt (default for boosting) or isotonic. `top` rows are returned, all
+    scores are in `.scores`.
 
     Raises UsageError where there are fewer than 10 subjects of an outcome to learn from or to judge by, or no
     feature that varies.
@@ -102,8 +103,6 @@ def predict(
             raise UsageError("validation by time needs the column of the time (time)")
         newest = validate == "time" or (validate is None and time is not None)
         return _table(frame, machine, newest, folds, test, top, confidence, seed)
-    if not callable(data) and not hasattr(data, "select") and not (user and time):
-        raise UsageError("name the outcome of a table (label), or the user and time of events (user, time)")
     from prodsense.inference.features import cohort_frames
 
     found = cohort_frames(
@@ -142,13 +141,13 @@ def _table(
         probability, part_of, model_of = judged.p, judged.part, dict(enumerate(judged.models))
     outcome = None if len(fresh) else frame.y[shown]
     return _answer(
-        frame, shown, probability, outcome, part_of, model_of, whole, judged, columns, y, machine, top, confidence, seed,
-        how, "subject" if not frame.id_name else frame.id_name, f"Prediction of {frame.label}", {},
+        frame, shown, probability, outcome, part_of, model_of, whole, judged, columns, y, machine, top, confidence,
+        seed, how, "subject" if not frame.id_name else frame.id_name, f"Prediction of {frame.label}", {},
     )
 
 
 def _events(found: Any, machine: Learner, top: int | None, confidence: float, seed: int) -> Prediction:
-    """Predict from cut-offs: earlier ones to learn from, the last with a known outcome to judge by, today's to score."""
+    """Predict from cut-offs: earlier ones teach, the last with a known outcome judges, today's are scored."""
     learn, test, today = found.learn, found.test, found.today
     _enough(learn.y, learn.label, "to learn from")
     _enough(test.y, test.label, f"to judge by at {found.extras['test_cutoff']}")
@@ -161,12 +160,14 @@ def _events(found: Any, machine: Learner, top: int | None, confidence: float, se
     whole = machine.fit(columns, y)
     probability = whole.probability(today.columns)
     how = (
-        f"learned from {len(learn.y)} subjects at {len(found.extras['train_cutoffs'])} cut-offs, judged on {len(test.y)}"
-        f" at {found.extras['test_cutoff']}, {len(today.y)} scored at {found.extras['score_cutoff']}"
+        f"learned from {len(learn.y)} subjects at {len(found.extras['train_cutoffs'])} cut-offs,"
+        f" judged on {len(test.y)} at {found.extras['test_cutoff']},"
+        f" {len(today.y)} scored at {found.extras['score_cutoff']}"
     )
     return _answer(
         today, np.arange(len(today.y)), probability, None, np.zeros(len(today.y), np.int64), {0: whole}, whole, judged,
-        columns, y, machine, top, confidence, seed, how, str(today.id_name), f"Prediction of {learn.label}", found.extras,
+        columns, y, machine, top, confidence, seed, how, str(today.id_name), f"Prediction of {learn.label}",
+        found.extras,
     )
 
 
@@ -276,7 +277,7 @@ def _answer(
         "lift": lift_table(judged.y, judged.p, confidence), "features": _weights(whole, confidence), **more,
     }
     return Prediction(
-        arrow=table, extras=extras, notes=tuple([*notes, *frame.notes]),
+        arrow=table, extras=extras, notes=(*notes, *frame.notes),
         units={"probability": "share"}, dialect=frame.dialect, statements=frame.statements, title=title,
         scores=all_scores, contributions=parts,
     )

@@ -64,7 +64,12 @@ class Encoder:
     def of(cls, columns: Sequence[Column], linear: bool, bent: bool = False) -> Encoder:
         """Learn fills and levels. A linear model drops one level of each feature and gets a column for what is unknown;
         with `bent` its lines may bend at the quartiles of features with many values."""
-        fills, bends, holes, kept, features, titles = [], [], [], [], [], []
+        fills: list[float] = []
+        bends: list[tuple[float, ...]] = []
+        holes: list[bool] = []
+        kept: list[tuple[int, ...]] = []
+        features: list[int] = []
+        titles: list[str] = []
         for place, column in enumerate(columns):
             if column.levels:
                 count = np.bincount(column.values.astype(np.int64), minlength=len(column.levels))
@@ -168,7 +173,8 @@ class Learner:
                 total = 0.0
                 for places in parts:
                     rest = np.setdiff1d(np.arange(len(y)), places, assume_unique=True)
-                    total += float(log_losses(y[places], fit_logit(x[rest], y[rest], penalty).probability(x[places])).sum())
+                    p = fit_logit(x[rest], y[rest], penalty).probability(x[places])
+                    total += float(log_losses(y[places], p).sum())
                 losses[bent, penalty] = total
         bent, penalty = min(losses, key=lambda key: losses[key])
         return replace(self, bent=bent, penalty=penalty)
@@ -240,7 +246,8 @@ class Model:
         if isinstance(self.core, Logit):
             np.add.at(found.T, owner, self.core.parts(x).T)
             return found, float(self.core.log_odds(self.core.means[None])[0])
-        return shapley(lambda rows: _log_odds(self.core, rows), x, self.encoder.matrix(background), owner, len(columns), seed)
+        behind = self.encoder.matrix(background)
+        return shapley(lambda rows: _log_odds(self.core, rows), x, behind, owner, len(columns), seed)
 
 
 def shapley(

@@ -25,7 +25,8 @@ def fan(answer: Forecast, **options: Any) -> Any:
     goals = answer.extras.get("goals") or [{}]
     target = goals[0].get("target") if goals[0].get("kind") == "level" else None
     notes = [", ".join(f"{name}: {value}" for name, value in key.items())] if key else []
-    options = {"title": answer.title, "notes": notes, "target": target, "unit": answer.units.get("forecast", ""), **options}
+    unit = answer.units.get("forecast", "")
+    options = {"title": answer.title, "notes": notes, "target": target, "unit": unit, **options}
     return draw(past[-max(_PAST * len(ahead), 30) :], ahead, **options)
 
 

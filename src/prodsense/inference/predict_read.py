@@ -10,7 +10,7 @@ import numpy as np
 
 from prodsense.engines.base import comma
 from prodsense.errors import UsageError
-from prodsense.inference.causal_data import MAX_LEVELS, Sample, opened
+from prodsense.inference.causal_data import MAX_LEVELS, opened
 from prodsense.inference.predict_learn import Column
 
 if TYPE_CHECKING:
@@ -67,8 +67,10 @@ def read_frame(
     y, said = _outcome(table["label"], target, positive)
     unknown = int((~np.isfinite(y)).sum())
     if unknown:
-        notes.append(f"{unknown} {'subject' if unknown == 1 else 'subjects'} without {target}: scored, not learned from")
-    columns, left = [], []
+        who_else = "subject" if unknown == 1 else "subjects"
+        notes.append(f"{unknown} {who_else} without {target}: scored, not learned from")
+    columns: list[Column] = []
+    left: list[str] = []
     for i, name in enumerate(names):
         found, why = _feature(table[f"x_{i}"], name)
         if found is None or why:
@@ -129,7 +131,8 @@ def _feature(column: Any, name: str) -> tuple[Column | None, str]:
     import pyarrow.compute as pc
 
     kind = column.type
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    types = pa.types
+    if types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(float)
         if np.isinf(values).any():
             return None, "holds infinite values"
@@ -143,7 +146,7 @@ def _feature(column: Any, name: str) -> tuple[Column | None, str]:
             return None, f"has {len(levels)} values, too many for a feature (at most {MAX_LEVELS})"
         found, why = _varies(Column(name, numbers))
         return found, why or "is text that holds numbers and is read as such; blank is unknown"
-    ordered = sorted((v for v in levels if v is not None)) + [v for v in levels if v is None]
+    ordered = sorted(v for v in levels if v is not None) + [v for v in levels if v is None]
     if len(ordered) < 2:
         return None, "never varies"
     index = pc.fill_null(pc.index_in(column, value_set=pa.array(ordered, kind)), len(ordered) - 1)

@@ -45,8 +45,8 @@ def prediction_analysis(
 
 
 def forecast_analysis(
-    name: str, says: str, metric: str, *, by: str = "", grain: str = "day", horizon: str = "14", where: str | None = None,
-    **options: Any,
+    name: str, says: str, metric: str, *, by: str = "", grain: str = "day", horizon: str = "14",
+    where: str | None = None, **options: Any,
 ) -> Analysis:
     """The forecast of a metric (`inference.forecast`), and with `target` and `target_by` the chance of a goal."""
 
