@@ -448,7 +448,8 @@ def forecast(
         if as_of:
             raise UsageError("--as-of goes with a metric; of a table choose rows with --where")
         columns: dict[str, Any] = {
-            "time": time, "value": value, "by": slices, "grain": grain, "how": "mean" if mean else "sum", "tz": zone(tz),
+            "time": time, "value": value, "by": slices, "grain": grain, "how": "mean" if mean else "sum",
+            "tz": zone(tz),
         }  # fmt: skip
 
         def ask(sample: Any) -> Forecast:

@@ -217,7 +217,8 @@ def _customers(sample: Sample, given: str, name: str, cut: date, last: date, mon
         " days_between(MIN(day), MAX(CASE WHEN day <= :cut THEN day END)) AS t,"
         " days_between(MIN(day), :cut) AS old,"
         " SUM(amount) FILTER (WHERE day <= :cut AND nth > 1) AS spent,"
-        " COUNT(*) FILTER (WHERE day > :cut AND day <= :last) AS later FROM ranked GROUP BY customer HAVING MIN(day) <= :cut ORDER BY customer"
+        " COUNT(*) FILTER (WHERE day > :cut AND day <= :last) AS later"
+        " FROM ranked GROUP BY customer HAVING MIN(day) <= :cut ORDER BY customer"
     )
     params = {"cut": cut, "last": last}
     sample.statements.append((sql, params))
