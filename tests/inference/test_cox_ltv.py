@@ -171,15 +171,26 @@ def test_ltv_foresees_the_held_back_and_beats_its_rules(shop: pa.Table) -> None:
     assert found.extras["total"]["value"] == pytest.approx(sum(values))
 
 
-def test_ltv_counts_a_day_once_and_repeats_only() -> None:
-    rows = []
-    for i in range(60):
-        for day, hour, paid in ((0, 8, 5.0), (0, 9, 7.0), (7 * (1 + i % 5), 8, 10.0 + i), (90, 8, 20.0))[: 4 if i % 3 else 2]:
-            rows.append({"c": i, "t": dt.datetime(2024, 1, 1, hour) + dt.timedelta(days=day), "paid": paid})
-    found = ps.ltv(rows, customer="c", time="t", amount="paid", horizon="4w", top=None)
-    by = {row["c"]: row for row in found.rows}
-    assert (by[0]["frequency"], by[0]["recency"]) == (0, 0.0)
-    assert (by[1]["frequency"], by[1]["recency"], by[1]["age"]) == (2, pytest.approx(90 / 7), pytest.approx(90 / 7))
+def test_ltv_counts_a_day_once_and_repeats_only(shop: pa.Table) -> None:
+    """Each customer's summary by a plain loop; a second purchase of a day is the same purchase."""
+    twice = pa.concat_tables([shop, shop.slice(0, 300)])
+    found = ps.ltv(twice, customer="customer", time="at", horizon="26w", top=None)
+    days: dict[int, set[dt.date]] = {}
+    for row in shop.to_pylist():
+        days.setdefault(row["customer"], set()).add(row["at"].date())
+    last = max(max(d) for d in days.values())
+    for row in found.rows:
+        own = days[row["customer"]]
+        assert row["frequency"] == len(own) - 1
+        assert row["recency"] == pytest.approx((max(own) - min(own)).days / 7)
+        assert row["age"] == pytest.approx((last - min(own)).days / 7)
+    assert "value" not in found.arrow.column_names
+
+
+def test_ltv_says_when_the_likelihood_has_no_maximum() -> None:
+    steady = [{"f": 5, "r": 50.0, "a": 50.0 + i % 2} for i in range(60)]  # all alike, nobody left
+    with pytest.raises(ps.ProdsenseError, match="no maximum"):
+        ps.ltv(steady, frequency="f", recency="r", age="a")
 
 
 def test_gamma_gamma_finds_what_was_planted() -> None:

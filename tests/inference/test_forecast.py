@@ -31,7 +31,7 @@ def daily(values: Any, **more: Any) -> list[dict[str, Any]]:
 @pytest.mark.filterwarnings("ignore")
 def test_smoothing_is_that_of_statsmodels() -> None:
     """Holt-Winters with a damped trend and a season, from the same first state, at two origins of two series."""
-    from statsmodels.tsa.holtwinters import ExponentialSmoothing
+    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     rng = np.random.default_rng(3)
     t = np.arange(70)
@@ -43,11 +43,11 @@ def test_smoothing_is_that_of_statsmodels() -> None:
     begin, rise = _line(y[:20], profiles)
     for s in range(2):
         for place, origin in enumerate(origins):
-            theirs = ExponentialSmoothing(
-                y[:origin, s], trend="add", damped_trend=True, seasonal="add", seasonal_periods=7,
+            theirs = ETSModel(
+                y[:origin, s], error="add", trend="add", damped_trend=True, seasonal="add", seasonal_periods=7,
                 initialization_method="known", initial_level=begin[s], initial_trend=rise[s],
                 initial_seasonal=profiles[0][:, s],
-            ).fit(smoothing_level=0.3, smoothing_trend=0.2, smoothing_seasonal=0.15, damping_trend=0.9, optimized=False)
+            ).smooth([0.3, 0.06, 0.15, 0.9])
             assert found[place, :, 0, s] == pytest.approx(theirs.forecast(10), rel=1e-9)
 
 

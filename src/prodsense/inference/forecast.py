@@ -83,7 +83,7 @@ def forecast(
         steps = axis.steps(horizon)
         statements, dialect = tuple(sample.statements), sample.engine.dialect
     seasons = _seasons(axis, seasons)
-    groups, refused = _by_length(series, steps, seasons, axis, wanted, target_by)
+    groups, refused = _by_length(series, steps, axis, wanted, target_by)
     if not groups:
         raise UsageError(next(iter(refused.values())))
     lines: dict[int, _Line] = {}
@@ -91,6 +91,12 @@ def forecast(
         matrix = np.stack([series[p].values for p in places], axis=1)
         used = fitting.usable_seasons(len(matrix), ahead, seasons)
         found = fitting.fit(matrix, ahead, used)
+        short = [m for m in seasons if m not in used]
+        if short:
+            notes.append(
+                f"{len(matrix)} values are too few for a season of {' or '.join(map(str, short))} {axis.word}s, which is"
+                " left out"
+            )
         for at, p in enumerate(places):
             lines[p] = _Line.of(series[p], found, at, used, confidence, unit)
     rows, told, goals = [], [], []
@@ -117,8 +123,9 @@ def forecast(
         extras["goals"] = goals
     units = dict.fromkeys(("forecast", "low", "high", "baseline"), unit) if unit else {}
     return Forecast(
-        arrow=Rows.from_rows(rows).arrow, extras=extras, notes=(*_said(told, names, confidence), *_told(goals),
-        *notes), units=units, dialect=dialect, statements=statements, title=f"Forecast of {label}",
+        arrow=Rows.from_rows(rows).arrow, extras=extras,
+        notes=(*_said(told, names, confidence), *_told(goals), *dict.fromkeys(notes)), units=units, dialect=dialect,
+        statements=statements, title=f"Forecast of {label}",
         history=_history(series, names, axis), by=names, value=label,
     )  # fmt: skip
 
@@ -134,7 +141,7 @@ def _seasons(axis: Axis, given: Sequence[int] | None) -> tuple[int, ...]:
 
 
 def _by_length(
-    series: Sequence[Series], steps: int, seasons: Sequence[int], axis: Axis, goal: Goal | None, target_by: object
+    series: Sequence[Series], steps: int, axis: Axis, goal: Goal | None, target_by: object
 ) -> tuple[dict[tuple[int, int], list[int]], dict[int, str]]:
     """Series that can be worked on together, by how far to look and how long they are, and why others are refused."""
     groups: dict[tuple[int, int], list[int]] = {}
@@ -146,7 +153,7 @@ def _by_length(
             if until < one.end:
                 raise UsageError(f"the goal's date {target_by} is not after the last value, {axis.moment(one.end - 1)}")
             ahead = max(steps, until - one.end + 1)
-        reason = _refusal(one.values, ahead, seasons)
+        reason = _refusal(one.values, ahead)
         if reason:
             refused[place] = reason
         else:
@@ -154,10 +161,10 @@ def _by_length(
     return groups, refused
 
 
-def _refusal(values: Array, ahead: int, seasons: Sequence[int]) -> str:
+def _refusal(values: Array, ahead: int) -> str:
     """Why a series cannot be forecast, or an empty text."""
     known = np.isfinite(values)
-    least = ahead + max(5, *(2 * m for m in seasons[:1])) + fitting.LEAST_ORIGINS - 1
+    least = ahead + fitting.LEAST_HISTORY + fitting.LEAST_ORIGINS - 1
     if len(values) < least:
         return (
             f"{len(values)} values are too few to forecast {ahead} ahead and to judge that by the past:"

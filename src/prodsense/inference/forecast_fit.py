@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: At most so many origins are looked back from; fewer than the least are no evidence.
 MOST_ORIGINS, LEAST_ORIGINS = 14, 5
+#: Fewest values before the earliest origin.
+LEAST_HISTORY = 5
 #: So many of the best candidates are averaged.
 BEST = 5
 #: Cells of the widest array of a block of series, which bounds the memory (8 bytes each).
@@ -58,7 +60,7 @@ def usable_seasons(length: int, horizon: int, seasons: Sequence[int]) -> list[in
 
 def origins_of(length: int, horizon: int, seasons: Sequence[int]) -> list[int]:
     """Where to look back from: moments at whole seasons before the end where they fit, else as many as there are."""
-    first = max(2 * max(seasons, default=1), 5)
+    first = max(2 * max(seasons, default=1), LEAST_HISTORY)
     last = length - horizon
     room = last - first
     if room < 0:
