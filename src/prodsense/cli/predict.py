@@ -355,7 +355,7 @@ def ltv(
 
 @app.command(
     epilog=examples(
-        "prodsense forecast delivery.orders --grain day --horizon 14",
+        "prodsense forecast delivery.total_order_volume --grain day --horizon 14",
         "prodsense forecast sales.csv --time day --value revenue --horizon 28d --chart fan.png",
         "prodsense forecast sales.csv --time day --value revenue --target 1000000 --by 2024-06-30 --since 2024-04-01",
         "prodsense forecast load.parquet --time hour --value mw --by region --season 24,168 --horizon 48",
