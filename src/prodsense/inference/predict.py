@@ -159,8 +159,10 @@ def _events(found: Any, machine: Learner, top: int | None, confidence: float, se
         raise UsageError(f"nobody was active before {found.extras['score_cutoff']}: there is nobody to score")
     whole = machine.fit(columns, y)
     probability = whole.probability(today.columns)
+    many = len(found.extras["train_cutoffs"])
+    cuts = "one cut-off" if many == 1 else f"{many} cut-offs"
     how = (
-        f"learned from {len(learn.y)} subjects at {len(found.extras['train_cutoffs'])} cut-offs,"
+        f"learned from {len(learn.y)} subjects at {cuts},"
         f" judged on {len(test.y)} at {found.extras['test_cutoff']},"
         f" {len(today.y)} scored at {found.extras['score_cutoff']}"
     )
