@@ -2,8 +2,8 @@
 
     python benchmarks/forecast/run.py FOLDER
 
-FOLDER holds ``train.parquet`` and ``test.parquet`` (series_id, t, y; 414 series, 48 values ahead). Prints sMAPE and MASE as the
-competition defines them, the share of values inside the 95% intervals, and CPU seconds.
+FOLDER holds ``train.parquet`` and ``test.parquet`` (series_id, t, y; 414 series, 48 values ahead). Prints sMAPE and
+MASE as the competition defines them, the share of values inside the 95% intervals, and CPU seconds.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -99,4 +100,4 @@ def test_m4_hourly(file: Any) -> None:
 
 def _by(keys: list[str], values: Any) -> dict[str, Any]:
     cuts = [0, *(i for i in range(1, len(keys)) if keys[i] != keys[i - 1]), len(keys)]
-    return {keys[a]: values[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)}
+    return {keys[a]: values[a:b] for a, b in pairwise(cuts)}

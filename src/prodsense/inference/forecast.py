@@ -76,6 +76,8 @@ def forecast(
         raise UsageError(f"confidence lies between 0 and 1, not {confidence}")
     if (target is None) != (target_by is None):
         raise UsageError("a goal needs both its value (target) and its date (target_by)")
+    if target is not None and goal == "total" and unit == "share":
+        raise UsageError("a total of shares says nothing: ask for the level of the goal")
     wanted = Goal.of(target, goal, direction) if target is not None else None
     names = (by,) if isinstance(by, str) else tuple(by)
     with opened(data, where) as sample:
@@ -94,8 +96,8 @@ def forecast(
         short = [m for m in seasons if m not in used]
         if short:
             notes.append(
-                f"{len(matrix)} values are too few for a season of {' or '.join(map(str, short))} {axis.word}s, which is"
-                " left out"
+                f"{len(matrix)} values are too few for a season of {' or '.join(map(str, short))} {axis.word}s,"
+                " which is left out"
             )
         for at, p in enumerate(places):
             lines[p] = _Line.of(series[p], found, at, used, confidence, unit)

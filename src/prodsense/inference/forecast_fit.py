@@ -118,7 +118,9 @@ def _all_forecasts(
 ) -> Iterator[tuple[list[Candidate], Array]]:
     """Groups of candidates with their forecasts (origins × horizon × candidates × series)."""
     rules = naive_candidates(seasons)
-    yield rules, np.stack([rule_forecasts(y, origins, horizon, c.season) for c in rules], axis=2)
+    naive = np.stack([rule_forecasts(y, origins, horizon, c.season) for c in rules], axis=2)
+    # A rule that has no value to repeat is no candidate.
+    yield rules, np.where(np.isnan(naive), np.inf, naive)
     plain = smoothing_candidates(seasons, logs=False)
     yield plain, smoothing_forecasts(y, plain, seasons, origins, horizon)
     # Logarithms need values above 0; for a series with others the plain model stands in their place.

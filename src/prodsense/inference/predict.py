@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Fewest subjects of each outcome to learn from, and to judge by.
 LEAST = 10
 _REASONS = 3
+#: So many of the rows shown are given reasons.
+_MOST_REASONED = 1000
 #: Rows of the training that the reasons of trees are set against.
 _BACKGROUND = 200
 
@@ -37,8 +39,8 @@ class Prediction(Rows):
 
     ``extras``: ``metrics`` (a row a model and baseline, on rows not learned from), ``verdict``, ``calibration``,
     ``lift``, ``features`` (weights of a logit), ``label``, ``positives``, ``base_rate``. `scores` holds all subjects,
-    `contributions` what each feature adds to the log-odds of each row shown (they sum, with ``extras["start"]``, to
-    its log-odds before calibration).
+    `contributions` what each feature adds to the log-odds of each of the first 1,000 rows shown: with ``start`` they
+    sum to its log-odds before calibration.
     """
 
     scores: pa.Table | None = field(default=None)
@@ -330,15 +332,16 @@ def _weights(model: Model, confidence: float) -> list[dict[str, Any]]:
 
 def _reasons(
     frame: Frame, shown: Any, part_of: Any, model_of: Mapping[int, Model], columns: Sequence[Column], seed: int
-) -> tuple[list[str], list[tuple[int, str, str, float]], list[float]]:
+) -> tuple[list[str | None], list[tuple[int, str, str, float]], list[float]]:
     """The features that move each row most, as text and as (row, feature, value, effect); where each row starts."""
-    texts, lines, starts = [""] * len(shown), [], [0.0] * len(shown)
+    texts: list[str | None] = [None] * len(shown)
+    lines, starts = [], [0.0] * len(shown)
     rng = np.random.default_rng(seed)
     size = len(columns[0].values)
     sample = np.sort(rng.choice(size, min(_BACKGROUND, size), replace=False))
     background = [c.take(sample) for c in columns]
     for number, model in model_of.items():
-        own = np.flatnonzero(part_of == number)
+        own = np.flatnonzero(part_of[:_MOST_REASONED] == number)
         if not len(own):
             continue
         rows = [c.take(shown[own]) for c in frame.columns]

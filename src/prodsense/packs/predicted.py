@@ -4,7 +4,7 @@
 
     ANALYSES = (
         prediction_analysis("churn", "Who will not order again.", "delivery", horizon="28d"),
-        forecast_analysis("order_forecast", "Orders of the next two weeks.", "delivery.total_order_volume", horizon="14"),
+        forecast_analysis("orders_ahead", "Orders of two weeks.", "delivery.total_order_volume", horizon="14"),
     )
 
 The table of a prediction is named as in `declared`; options that are also parameters are their defaults.
