@@ -16,10 +16,16 @@ from prodsense.inference import features
 
 def asked(engine: Any) -> dict[str, Any]:
     rng = np.random.default_rng(6)
-    users = rng.integers(0, 120, 3000)
-    times = [datetime(2024, 1, 1) + timedelta(seconds=int(s)) for s in rng.integers(0, 150 * 86400, 3000)]
-    rows = pa.table({"u": users, "t": times, "e": [("view", "pay")[i % 5 == 0] for i in range(3000)],
-                     "paid": np.round(rng.gamma(2, 10, 3000), 2)})  # fmt: skip
+    rate, life = rng.gamma(1, 0.3, 200) + 0.01, rng.exponential(50, 200)
+    users, times = [], []
+    for user in range(200):
+        at = start = rng.uniform(0, 100)
+        while at < min(150, start + life[user]):
+            users.append(user)
+            times.append(datetime(2024, 1, 1) + timedelta(seconds=int(86400 * at)))
+            at += rng.exponential(1 / rate[user])
+    rows = pa.table({"u": users, "t": times, "e": [("view", "pay")[i % 5 == 0] for i in range(len(users))],
+                     "paid": np.round(rng.gamma(2, 10, len(users)), 2)})  # fmt: skip
     with engine.temporary(rows) as relation:
         sample = ps.Sample.of(engine, relation)
         with features.log_of(sample, "u", "t", "e", "") as log:
