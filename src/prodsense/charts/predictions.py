@@ -60,8 +60,9 @@ def fan(
             part("baseline").mark_line(color=LIGHT.previous, strokeDash=[4, 3], strokeWidth=1.25, aria=False)
             .encode(y=upright)
         )  # fmt: skip
+    dots: Any = alt.OverlayMarkDef(color=LIGHT.series[0], size=30) if len(rows) <= 60 else False
     layers.append(
-        part("forecast").mark_line(color=LIGHT.series[0], strokeWidth=2.25, point=len(rows) <= 60)
+        part("forecast").mark_line(color=LIGHT.series[0], strokeWidth=2.25, point=dots)
         .encode(y=upright, tooltip=alt.Tooltip("tip:N", title="forecast"))
     )  # fmt: skip
     if target is not None:

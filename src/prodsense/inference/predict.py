@@ -306,6 +306,8 @@ def _verdict(judged: _Judged, machine: Learner, confidence: float) -> tuple[dict
     others = ", ".join(f"{m['model']} {m['auc']:.3f}" for m in metrics[1:])
     if lost:
         says = f"{machine.kind} does not beat {' and '.join(lost)} beyond chance; use that instead: {area}; {others}"
+        if metrics[0]["auc_low"] > max(0.5, *(m["auc"] for m in metrics[1:])):
+            says += "; its order of subjects is better than theirs, its probabilities are not"
     else:
         says = f"{machine.kind} beats its baselines: {area}; {others}"
     return {"beats": not lost, "says": says, "log_loss_gain": gains}, metrics
