@@ -203,6 +203,20 @@ def test_planted_causes_are_found_and_noise_is_not() -> None:
     assert [m["model"] for m in found.extras["metrics"]][1] == "base rate"
 
 
+@pytest.mark.parametrize("how", ["platt", "isotonic"])
+def test_calibration_is_learned_from_training_rows_and_keeps_the_order(how: str) -> None:
+    table = customers(900)
+    asked: dict[str, Any] = {"label": "left", "id": "id", "features": ["plan", "spend"], "penalty": 1.0, "bends": False, "top": None}
+    plain, mended = ps.predict(table, **asked), ps.predict(table, calibrate=how, **asked)
+    own = mended.extras["metrics"][0]
+    assert own["ece"] < 0.06 and own["auc"] == pytest.approx(plain.extras["metrics"][0]["auc"], abs=0.02)
+    assert 0 < min(r["probability"] for r in mended.rows) and max(r["probability"] for r in mended.rows) < 1
+    columns = read_frame(table, "left", ["plan", "spend"], id="id", positive=None, time=None, where="")
+    model = Learner("logit", 1.0, how).fit(columns.columns, columns.y)
+    order = np.argsort(model.log_odds(columns.columns))
+    assert (np.diff(model.probability(columns.columns)[order]) >= -1e-12).all()
+
+
 def test_noise_does_not_beat_the_base_rate() -> None:
     rng = np.random.default_rng(31)
     table = pa.table({"x": rng.normal(0, 1, 500), "z": rng.normal(0, 1, 500), "won": rng.integers(0, 2, 500)})

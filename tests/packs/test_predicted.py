@@ -37,6 +37,8 @@ def test_a_declared_prediction_runs_with_parameters(shop: Warehouse) -> None:
     found = churn.run(shop, horizon="14d", top=3)
     direct = ps.predict(shop.events("shop.visits", "u", "t"), horizon="14d", cutoffs=3, top=3)
     assert found.to_json() == direct.to_json() and len(found) == 3
+    called = ps.predict(lambda: shop.events("shop.visits", "u", "t"), horizon="14d", cutoffs=3, top=3)
+    assert called.to_json() == direct.to_json()
     assert churn.run(shop, **{p.name: p.default for p in churn.params}).extras["horizon_days"] == 21
 
 

@@ -159,7 +159,9 @@ class Learner:
             held[places] = _log_odds(self._core(x[rest], y[rest]), x[places])
         if self.calibrate == "platt":
             return Model(encoder, core, scale=platt(y, held))
-        return Model(encoder, core, curve=isotonic(held, y))
+        knots, values = isotonic(held, y)
+        # No share of so many rows is certainly 0 or 1.
+        return Model(encoder, core, curve=(knots, np.clip(values, 1 / (len(y) + 2), 1 - 1 / (len(y) + 2))))
 
     def _chosen(self, columns: Sequence[Column], y: Array) -> Learner:
         """This learner with the penalty and form of line that lose least on inner folds."""

@@ -89,6 +89,8 @@ def read_frame(
         moments = column.cast(pa.int64() if pa.types.is_integer(column.type) else pa.date32()).cast(
             pa.int64() if pa.types.is_integer(column.type) else pa.int32()
         ).to_numpy().astype(float)  # fmt: skip
+    if not who:
+        notes.append("no column names the subjects (id): they are numbered in the order of their values")
     ids = table["id"].combine_chunks() if who else pa.array(range(table.num_rows), pa.int64())
     return Frame(columns, y, ids, said, who, moments, tuple(notes), statements, dialect)
 
