@@ -22,6 +22,8 @@ _INNER = 3
 _MANY = 12
 #: Penalties that the training rows may choose from.
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)
+#: So many rows are enough to choose by.
+_ENOUGH = 20_000
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,9 @@ class Learner:
         """This learner with the penalty and form of line that lose least on inner folds."""
         forms = (False, True) if self.bent is None else (self.bent,)
         penalties = _PENALTIES if self.penalty is None else (self.penalty,)
+        if len(y) > _ENOUGH:
+            some = np.sort(np.random.default_rng(self.seed).choice(len(y), _ENOUGH, replace=False))
+            columns, y = [c.take(some) for c in columns], y[some]
         parts = folds(y, _INNER, self.seed + 2)
         losses: dict[tuple[bool, float], float] = {}
         for bent in forms:
