@@ -24,6 +24,7 @@ _MANY = 12
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 #: So many rows are enough to choose by.
 _ENOUGH = 20_000
+_RARE = 100
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,9 @@ class Learner:
         penalties = _PENALTIES if self.penalty is None else (self.penalty,)
         if len(y) > _ENOUGH:
             some = np.sort(np.random.default_rng(self.seed).choice(len(y), _ENOUGH, replace=False))
-            columns, y = [c.take(some) for c in columns], y[some]
+            # Of a rare outcome all rows are needed.
+            if min(y[some].sum(), len(some) - y[some].sum()) >= _RARE:
+                columns, y = [c.take(some) for c in columns], y[some]
         parts = folds(y, _INNER, self.seed + 2)
         losses: dict[tuple[bool, float], float] = {}
         for bent in forms:
