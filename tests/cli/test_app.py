@@ -19,7 +19,8 @@ from .conftest import Cli
 VERBS = [
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
     "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "survival", "cohorts",
-    "paths", "experiment", "power", "assign", "causal", "explain", "detect", "findings", "policies", "doctor",
+    "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
+    "doctor",
 ]
 
 
@@ -44,7 +45,7 @@ def test_help_of_every_command_has_an_example_that_names_it(cli: Cli, name: str)
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(VERBS) - {"init", "simulate", "catalog", "schema", "lineage", "causal", "power"})
+    "name", sorted(set(VERBS) - {"init", "simulate", "catalog", "schema", "lineage", "causal", "power", "predict"})
 )
 def test_commands_on_a_warehouse_take_one(cli: Cli, name: str) -> None:
     assert "-w, --warehouse PATH|URL" in cli(name, "--help").out
