@@ -140,6 +140,13 @@ def test_balance_by_hand() -> None:
     assert balance({**same, "content_view": 5}, max_fall=0.6) == []
 
 
+def test_balance_is_not_judged_before_two_windows_have_passed() -> None:
+    fallen = {"post_creation": 5, "like": 10, "content_view": 10}
+    assert balance(fallen, days=29) == []
+    (violation,) = balance(fallen, days=28)
+    assert violation["family"] == "creation"
+
+
 def test_balance_needs_metrics_of_all_three(own_platform: Warehouse) -> None:
     own_platform.ingest(
         pa.table({"metric_name": ["a", "b"], "family": ["creation", "interaction"]}), table="stickiness.metric_registry"

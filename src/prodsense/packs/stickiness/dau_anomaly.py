@@ -20,11 +20,10 @@ def dau_anomalies(
 ) -> list[dict[str, Any]]:
     """Findings about the last whole day: daily active users, and events of each platform, outside of their baseline.
 
-    A fall of DAU is set beside the events and users of each platform against the same weekday of the four weeks before:
-    where platforms fell far more than the others, the finding says so (``suspected_cause`` tracking), and that
+    A fall of DAU is set beside the events and users of each platform against the same weekday of the four weeks
+    before: where platforms fell far more than the others, the finding says so (``suspected_cause`` tracking), and that
     people did not all leave one platform in a day; where all fell alike it is ``real or all platforms``. A platform
-    that fell is a
-    finding of its own also when DAU stays within its baseline.
+    that fell is a finding of its own also when DAU stays within its baseline.
     """
     from prodsense.inference.detect import TooLittleError
     from prodsense.inference.detect_rules import series_findings, whole_day
