@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prodsense.cli.common import (
+    AsOfOption,
+    ChartOption,
     Format,
     FormatOption,
     ParamOption,
     SinceOption,
+    SqlOption,
     UntilOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
+    check_chart,
     commands,
     examples,
-    notify,
+    give,
     read,
     read_params,
     split_names,
     warehouse_url,
     write_rows,
+    zone,
 )
-from prodsense.errors import UsageError
-from prodsense.project import find_project
 
 if TYPE_CHECKING:
-    from prodsense.metrics.result import Result, Rows
+    from prodsense.metrics.result import Result
     from prodsense.warehouse import Warehouse
 
 app = commands()
@@ -74,32 +78,17 @@ def metric(
     ] = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-    ] = None,
+    where: WhereOption = None,
     compare: Annotated[
         Compare | None,
         typer.Option("--compare", metavar="previous|year", show_default=False,
                      help="Set each value against the period before, or the same one a year before."),
     ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="MOMENT", show_default=False,
-                     help="The moment to look from (default: the newest in the data)."),
-    ] = None,
-    tz: Annotated[
-        str | None,
-        typer.Option("--tz", metavar="ZONE", show_default=False,
-                     help="Time zone of days and periods (default: the project's, then UTC)."),
-    ] = None,
-    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of the values.")] = False,
+    as_of: AsOfOption = None,
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
-    chart: Annotated[
-        Path | None,
-        typer.Option("--chart", metavar="FILE", show_default=False,
-                     help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-    ] = None,
+    chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Values of one or more metrics of a pack, by slices and period.
@@ -107,42 +96,16 @@ def metric(
     Ratios are ratios of sums, periods without data are empty (not 0), and a slice that would count rows more
     than once is refused with the reason.
     """
-    if chart:
-        check_chart(chart)
-    project = find_project()
-    zone = tz or (project.timezone if project else "") or "UTC"
+    check_chart(chart)
 
     def ask(wh: Warehouse) -> Result:
         return wh.metric(
             *split_names(names), by=split_names(by), grain=grain.value if grain else None, since=since, until=until,
-            where=where, compare=compare.value if compare else None, as_of=as_of, tz=zone,
+            where=where, compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),
         )
 
     result = read(warehouse_url(ctx, warehouse), ask)
-    if sql and form is Format.table:
-        print(";\n\n".join(result.sql) + ";")
-    else:
-        write_rows(result, form)
-    if chart:
-        draw(result, chart)
-
-
-def check_chart(path: Path) -> None:
-    """Before the work, not after it."""
-    from prodsense.charts.export import FORMATS
-
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
-
-
-def draw(result: Rows, path: Path) -> None:
-    """Write the picture of a result; its ending says the kind of file."""
-    from prodsense.charts.export import save
-
-    save(result.chart(), path)
-    notify(f"chart written to {path}")
+    give(result, form, sql, chart)
 
 
 @app.command(
@@ -177,21 +140,14 @@ def analyze(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The analysis, as pack.name or name.")],
     params: ParamOption = None,
     form: FormatOption = Format.table,
-    chart: Annotated[
-        Path | None,
-        typer.Option("--chart", metavar="FILE", show_default=False,
-                     help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-    ] = None,
+    chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """Rows of a named analysis.
 
     `prodsense catalog --kind analysis` lists them with their parameters and defaults.
     """
-    if chart:
-        check_chart(chart)
+    check_chart(chart)
     given = read_params(params)
     answer = read(warehouse_url(ctx, warehouse), lambda wh: wh.analyze(name, **given))
-    write_rows(answer, form)
-    if chart:
-        draw(answer, chart)
+    give(answer, form, False, chart)

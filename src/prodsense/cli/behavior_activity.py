@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prodsense.cli.behavior_options import (
-    AsOfOption,
     ByOption,
-    ChartOption,
     CompareOption,
     EventOption,
     InOption,
-    SqlOption,
     TableArgument,
     TimeOption,
     UserOption,
-    WhereOption,
-    ZoneOption,
     keeping,
     tell,
-    write,
-    zone,
 )
 from prodsense.cli.common import (
+    AsOfOption,
+    ChartOption,
     Format,
     FormatOption,
     SinceOption,
+    SqlOption,
     UntilOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
     commands,
     examples,
     split_names,
+    write_rows,
+    zone,
 )
 from prodsense.errors import UsageError
 
@@ -318,7 +318,7 @@ def sessions(
             assert made.restated is not None
             return made.restated
 
-        write(keeping(ctx, warehouse, table, kept, **columns), form)
+        write_rows(keeping(ctx, warehouse, table, kept, **columns), form)
         return
     from prodsense.behavior import feature_time
     from prodsense.behavior import sessions as method

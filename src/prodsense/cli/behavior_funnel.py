@@ -7,29 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prodsense.cli.behavior_options import (
+from prodsense.cli.behavior_options import CompareOption, EventOption, TableArgument, TimeOption, UserOption, tell
+from prodsense.cli.common import (
     AsOfOption,
     ChartOption,
-    CompareOption,
-    EventOption,
-    SqlOption,
-    TableArgument,
-    TimeOption,
-    UserOption,
-    WhereOption,
-    ZoneOption,
-    tell,
-    zone,
-)
-from prodsense.cli.common import (
     Format,
     FormatOption,
     SinceOption,
+    SqlOption,
     UntilOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
     commands,
     examples,
     split_names,
+    zone,
 )
 from prodsense.errors import UsageError
 

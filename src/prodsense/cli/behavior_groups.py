@@ -8,31 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prodsense.cli.behavior_options import (
-    AsOfOption,
-    ByOption,
-    ChartOption,
-    EventOption,
-    SqlOption,
-    TableArgument,
-    TimeOption,
-    UserOption,
-    WhereOption,
-    ZoneOption,
-    on_events,
-    tell,
-    write,
-    zone,
-)
+from prodsense.cli.behavior_options import ByOption, EventOption, TableArgument, TimeOption, UserOption, on_events, tell
 from prodsense.cli.common import (
+    AsOfOption,
+    ChartOption,
     Format,
     FormatOption,
     SinceOption,
+    SqlOption,
     UntilOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
     commands,
     examples,
+    give,
     split_names,
+    zone,
 )
 from prodsense.errors import UsageError
 
@@ -174,4 +166,4 @@ def cohorts(
     def listed(events: EventTable) -> Rows:
         return reduce(lambda a, b: a & b, groups(events)).users()
 
-    write(on_events(ctx, warehouse, table, listed, **columns), form, sql)
+    give(on_events(ctx, warehouse, table, listed, **columns), form, sql, None)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from prodsense.cli.answers import Compare, check_chart, draw
-from prodsense.cli.common import Format, opened, read, there, warehouse_url, write_rows
+from prodsense.cli.answers import Compare
+from prodsense.cli.common import Format, check_chart, give, opened, read, there, warehouse_url
 from prodsense.errors import UsageError
-from prodsense.project import find_project
 
 if TYPE_CHECKING:
     from prodsense.behavior.events import EventTable
     from prodsense.behavior.result import Answer
-    from prodsense.metrics.result import Rows
     from prodsense.warehouse import Warehouse
 
 T = TypeVar("T")
@@ -38,10 +36,6 @@ EventOption = Annotated[
     str | None,
     typer.Option("--event", metavar="COLUMN", show_default=False, help="The column with the name of the event."),
 ]
-WhereOption = Annotated[
-    str | None,
-    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-]
 ByOption = Annotated[
     list[str] | None,
     typer.Option("--by", metavar="COLUMN", show_default=False,
@@ -58,28 +52,6 @@ CompareOption = Annotated[
     typer.Option("--compare", metavar="previous|year", show_default=False,
                  help="Beside the period (or window of entry) before, or that of a year before."),
 ]
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", metavar="MOMENT", show_default=False,
-                 help="The moment to look from (default: the newest event)."),
-]
-ZoneOption = Annotated[
-    str | None,
-    typer.Option("--tz", metavar="ZONE", show_default=False,
-                 help="Time zone of days and periods (default: the project's, then UTC)."),
-]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option("--chart", metavar="FILE", show_default=False,
-                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-]
-SqlOption = Annotated[bool, typer.Option("--sql", help="Print the statements instead of the answer.")]
-
-
-def zone(given: str | None) -> str:
-    """The zone of days: as given, else the project's, else UTC."""
-    project = find_project()
-    return given or (project.timezone if project else "") or "UTC"
 
 
 def on_events(
@@ -130,18 +102,3 @@ def tell(
     if chart:
         check_chart(chart)
     give(on_events(ctx, warehouse, table, method, **columns), form, sql, chart)
-
-
-def give(answer: Rows, form: Format, sql: bool, chart: Path | None) -> None:
-    """Write an answer (or its statements) to stdout and its picture to a file."""
-    write(answer, form, sql)
-    if chart:
-        draw(answer, chart)
-
-
-def write(rows: Rows, form: Format, sql: bool = False) -> None:
-    """Write rows, or the statements that gave them, to stdout."""
-    if sql and form is Format.table:
-        print(";\n\n".join(rows.sql) + ";")
-    else:
-        write_rows(rows, form)

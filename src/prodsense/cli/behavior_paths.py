@@ -8,27 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from prodsense.cli.behavior_options import (
+from prodsense.cli.behavior_options import EventOption, TableArgument, TimeOption, UserOption, tell
+from prodsense.cli.common import (
     AsOfOption,
     ChartOption,
-    EventOption,
-    SqlOption,
-    TableArgument,
-    TimeOption,
-    UserOption,
-    WhereOption,
-    ZoneOption,
-    tell,
-    zone,
-)
-from prodsense.cli.common import (
     Format,
     FormatOption,
     SinceOption,
+    SqlOption,
     UntilOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
     commands,
     examples,
+    zone,
 )
 from prodsense.errors import UsageError
 

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prodsense.cli.answers import check_chart
-from prodsense.cli.behavior_options import ChartOption, SqlOption, give, zone
 from prodsense.cli.common import (
+    ChartOption,
     Format,
     FormatOption,
+    SqlOption,
     WarehouseOption,
+    WhereOption,
+    check_chart,
     commands,
     examples,
+    give,
     read,
     split_names,
     warehouse_url,
+    zone,
 )
 from prodsense.errors import UsageError
 
@@ -76,10 +80,6 @@ CovariatesOption = Annotated[
 ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", metavar="COLUMN", show_default=False, help="Errors go together inside (default: unit)."),
-]
-WhereOption = Annotated[
-    str | None,
-    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
 ]
 GrainOption = Annotated[
     str | None,

@@ -52,6 +52,26 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option("--until", metavar="DAY", show_default=False, help="The day after the last one, outside.")
 ]
+WhereOption = Annotated[
+    str | None,
+    typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="MOMENT", show_default=False,
+                 help="The moment to look from (default: the newest in the data)."),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option("--tz", metavar="ZONE", show_default=False,
+                 help="Time zone of days and periods (default: the project's, then UTC)."),
+]
+ChartOption = Annotated[
+    Path | None,
+    typer.Option("--chart", metavar="FILE", show_default=False,
+                 help="Draw the answer too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
+]
+SqlOption = Annotated[bool, typer.Option("--sql", help="Print the statements instead of the answer.")]
 
 
 def commands() -> typer.Typer:
@@ -157,3 +177,39 @@ def write_rows(rows: Any, form: Format) -> None:
             sys.stdout.write(rows.to_csv())
         case Format.table:
             rows.print()
+
+
+def give(rows: Any, form: Format, sql: bool, chart: Path | None) -> None:
+    """Write an answer (or its statements) to stdout and its picture to a file."""
+    if sql and form is Format.table:
+        print(";\n\n".join(rows.sql) + ";")
+    else:
+        write_rows(rows, form)
+    if chart:
+        draw(rows, chart)
+
+
+def check_chart(path: Path | None) -> None:
+    """Whether a picture can be written there: asked before the work, not after it."""
+    if path is None:
+        return
+    from prodsense.charts.export import FORMATS
+
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--chart {path}: the file should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--chart {path}: there is no folder {path.parent}")
+
+
+def draw(result: Any, path: Path) -> None:
+    """Write the picture of a result; its ending says the kind of file."""
+    from prodsense.charts.export import save
+
+    save(result.chart(), path)
+    notify(f"chart written to {path}")
+
+
+def zone(given: str | None) -> str:
+    """The zone of days: as given, else the project's, else UTC."""
+    project = find_project()
+    return given or (project.timezone if project else "") or "UTC"

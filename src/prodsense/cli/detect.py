@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prodsense.cli.common import (
+    AsOfOption,
     Format,
     FormatOption,
     PackOption,
@@ -49,11 +50,7 @@ def detect(
                        help="Detectors (default: all), or one file or table with a series."),
     ] = None,
     pack: PackOption = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="T", show_default=False,
-                     help="Look back from this moment (default: the newest in the data)."),
-    ] = None,
+    as_of: AsOfOption = None,
     params: ParamOption = None,
     queue: Annotated[bool, typer.Option("--queue", help="Record what is found in the queue of findings.")] = False,
     simulate: Annotated[

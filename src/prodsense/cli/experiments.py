@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prodsense.cli.common import (
+    AsOfOption,
+    ChartOption,
     Format,
     FormatOption,
     SinceOption,
+    SqlOption,
     UntilOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
+    check_chart,
     commands,
+    draw,
     examples,
     notify,
     read,
     split_names,
     warehouse_url,
     write_rows,
+    zone,
 )
 from prodsense.errors import UsageError
-from prodsense.project import find_project
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -131,10 +138,7 @@ def experiment(
         typer.Option("--time", metavar="COLUMN", show_default=False,
                      help="When a unit was assigned, for the effect over time."),
     ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-    ] = None,
+    where: WhereOption = None,
     winsorize: Annotated[
         float | None,
         typer.Option("--winsorize", metavar="SHARE", show_default=False,
@@ -173,27 +177,15 @@ def experiment(
     ] = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="MOMENT", show_default=False,
-                     help="The moment to look from (default: the newest in the data)."),
-    ] = None,
-    tz: Annotated[
-        str | None,
-        typer.Option("--tz", metavar="ZONE", show_default=False,
-                     help="Zone of the days given (default: the project's)."),
-    ] = None,
-    sql: Annotated[bool, typer.Option("--sql", help="Print the statements instead of the readout.")] = False,
+    as_of: AsOfOption = None,
+    tz: ZoneOption = None,
+    sql: SqlOption = False,
     form: FormatOption = Format.table,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", show_default=False, help="Write the readout too: .html, .png or .json."),
     ] = None,
-    chart: Annotated[
-        Path | None,
-        typer.Option("--chart", metavar="FILE", show_default=False,
-                     help="Draw the effects: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-    ] = None,
+    chart: ChartOption = None,
     warehouse: WarehouseOption = None,
 ) -> None:
     """The readout of an experiment: the split first, then effects with intervals, then ship, hold or stop and why.
@@ -201,16 +193,13 @@ def experiment(
     A declared experiment needs only its name. Any table with a row a unit (or several, with --unit) needs --arm and
     at least one --metric. Units in several arms are left out and counted.
     """
-    from prodsense.cli.answers import check_chart, draw
     from prodsense.cli.common import read_params
 
-    if chart:
-        check_chart(chart)
+    check_chart(chart)
     if out and out.suffix.lower() not in (".html", ".png", ".json"):
         raise UsageError(f"--out {out}: the file should end in .html, .png or .json")
     if out and not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
-    project = find_project()
     shared: dict[str, Any] = {
         "alpha": alpha, "correction": correction.value if correction else None, "sequential": sequential,
         "adjustment": adjustment.value, "min_units": min_units,
@@ -228,7 +217,6 @@ def experiment(
                               ("--lower-is-better", lower_is_better), ("--aa", aa)):
             if value:
                 raise UsageError(f"{option} is for a table and needs --arm; a declared experiment has it in its plan")
-        zone = tz or (project.timezone if project else "") or "UTC"
         given: dict[str, Any] = {**shared, **read_params(param), "since": since, "until": until, "as_of": as_of}
         if segment:
             given["segments"] = split_names(segment)
@@ -238,7 +226,7 @@ def experiment(
             if wh.find("experiments", name)[1].run is not None:
                 # A design with an analysis of its own takes its own parameters only.
                 return wh.experiment(name, **read_params(param))
-            return wh.experiment(name, **kept, tz=zone)
+            return wh.experiment(name, **kept, tz=zone(tz))
 
         answer = read(warehouse_url(ctx, warehouse), declared)
     else:

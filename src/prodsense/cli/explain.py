@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prodsense.cli.answers import check_chart, draw
 from prodsense.cli.common import (
+    AsOfOption,
+    ChartOption,
     Format,
     FormatOption,
     WarehouseOption,
+    WhereOption,
+    ZoneOption,
+    check_chart,
     commands,
     examples,
+    give,
     notify,
     read,
     split_names,
     warehouse_url,
-    write_rows,
+    zone,
 )
 from prodsense.cli.pages import check_ending
 from prodsense.errors import UsageError
-from prodsense.project import find_project
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -63,10 +67,7 @@ def explain(
         int | None,
         typer.Option("--layers", metavar="N", min=1, show_default=False, help="A slice fixes at most N dimensions."),
     ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-    ] = None,
+    where: WhereOption = None,
     tree: Annotated[
         str | None, typer.Option("--tree", metavar="NAME", show_default=False, help="Metric: take apart by this tree.")
     ] = None,
@@ -75,26 +76,15 @@ def explain(
         typer.Option("--events", metavar="FILE|TABLE", show_default=False,
                      help="Metric: known events, columns `at` and `what`, to set beside the onset."),
     ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="T", show_default=False, help="Metric: as it was known at this moment."),
-    ] = None,
-    tz: Annotated[
-        str | None,
-        typer.Option("--tz", metavar="ZONE", show_default=False,
-                     help="Metric: zone of the days (default: the project's, then UTC)."),
-    ] = None,
+    as_of: AsOfOption = None,
+    tz: ZoneOption = None,
     value: Annotated[str | None, _column("--value", "File or table: the number, summed.")] = None,
     expected: Annotated[str | None, _column("--expected", "File or table: what it was expected to be.")] = None,
     numerator: Annotated[str | None, _column("--numerator", "File or table: top of a ratio, summed.")] = None,
     denominator: Annotated[str | None, _column("--denominator", "File or table: bottom of it.")] = None,
     time: Annotated[str | None, _column("--time", "File or table: when; --from and --to say which times.")] = None,
     form: FormatOption = Format.table,
-    chart: Annotated[
-        Path | None,
-        typer.Option("--chart", metavar="FILE", show_default=False,
-                     help="Draw the effects too: .png, .svg, .pdf, .html or .json (Vega-Lite)."),
-    ] = None,
+    chart: ChartOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", show_default=False, help="Write it as a page too: .html or .png."),
@@ -106,8 +96,7 @@ def explain(
     All combinations of the dimensions are searched for the smallest set of slices that accounts for the move. What is
     found moved together with the number; that it is the cause is for an experiment to show.
     """
-    if chart:
-        check_chart(chart)
+    check_chart(chart)
     check_ending(out, (".html", ".png"))
     columns = {"value": value, "expected": expected, "numerator": numerator, "denominator": denominator, "time": time}
     if any(columns.values()):
@@ -123,17 +112,13 @@ def explain(
             raise UsageError(f"{name} is a file: name its number with --value or --numerator and --denominator")
         if before is None or after is None:
             raise UsageError("name both times: --from, before the move, and --to, after it")
-        project = find_project()
-        zone = tz or (project.timezone if project else "") or "UTC"
 
         def ask(wh: Warehouse) -> Any:
             return wh.explain(name, before, after, dims=split_names(dims), where=where, tree=tree, events=events,
-                              layers=layers, as_of=as_of, tz=zone)  # fmt: skip
+                              layers=layers, as_of=as_of, tz=zone(tz))  # fmt: skip
 
         answer = read(warehouse_url(ctx, warehouse), ask)
-    write_rows(answer, form)
-    if chart:
-        draw(answer, chart)
+    give(answer, form, False, chart)
     if out:
         answer.page().save(out)
         notify(f"page written to {out}")

@@ -186,10 +186,12 @@ def propensity(
             return [("weighting", *weighted_effect(d, values, score, design, target))]
         return [("doubly robust", *robust_effect(d, values, score, design, target))]
 
+    if np.ptp(y) == 0:
+        raise UsageError("the outcome has one value in all rows: there is nothing to compare")
     plain = ols(y, np.column_stack([d, np.ones(len(d))]), ["treated", "constant"])
     found = [*answer(y), ("difference of means", float(plain.coefficients[0]), float(plain.std_errors[0]))]
     if not found[0][2] > 0:
-        raise UsageError("the outcome has one value in all rows: there is nothing to compare")
+        raise UsageError("the outcome has one value in each arm: nothing says how sure one can be")
     rows = [{"estimator": name, **numbers(v, e, confidence=confidence)} for name, v, e in found]
     placebo = None
     if before is not None:
