@@ -153,3 +153,14 @@ def test_balance_needs_metrics_of_all_three(own_platform: Warehouse) -> None:
     )
     missing = [row["family"] for row in found(own_platform, "ecosystem_balance_rule") if "no metric" in row["violation"]]
     assert missing == ["consumption"]
+
+
+@pytest.mark.slow
+def test_planted_fall_of_creation_and_none_where_none_is(
+    planted: tuple[Warehouse, dict[str, Any]], quiet: Warehouse
+) -> None:
+    """Those who made most stop: creation falls by a tenth while nothing rises."""
+    warehouse, truth = planted
+    assert len(truth["creation_drop"]["users"]) == 10
+    assert [row["family"] for row in found(warehouse, "ecosystem_balance_rule")] == ["creation"]
+    assert all(result.holds for result in quiet.policies(pack="stickiness"))
