@@ -30,7 +30,7 @@ def dau_anomalies(
 
     ready(warehouse, "active_days", "activity", "members", "event_log", "user_events")
     result = warehouse.metric("stickiness.daily_active_users", grain="day", as_of=as_of)
-    moment = as_of or result.as_of
+    moment = as_of or _newest_moment(warehouse, result.as_of)
     if moment is None:
         raise TooLittleError("there is no activity yet")
     last = whole_day(moment)
@@ -72,6 +72,12 @@ def dau_anomalies(
             reason = f"events of {name}: {row['reason']}; the other platforms do not fall with it: look at its tracking"
             found.append({**row, "metric": "events", "suspected_cause": "tracking", "reason": reason})
     return found
+
+
+def _newest_moment(warehouse: Warehouse, of_days: datetime | None) -> datetime | None:
+    """The newest event, where it is of the newest day: a day is not over because it has begun. Else the day's end."""
+    newest = warehouse.engine.query("SELECT MAX(occurred_at) AS newest FROM stickiness.event_log")["newest"][0].as_py()
+    return newest if newest is not None and of_days is not None and newest.date() >= of_days.date() else of_days
 
 
 def _column(values: list[Any]) -> Any:
