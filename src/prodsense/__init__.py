@@ -33,10 +33,14 @@ _METHODS = {
          "synthetic_control"),
         "inference.causal",
     ),
+    "cox": "inference.cox",
     "detect": "inference.detect_series:detect_data",
     "experiment": "inference.experiments",
     "explain": "inference.explain_table:explain_table",
+    "forecast": "inference.forecast",
+    "ltv": "inference.ltv",
     "power": "inference.power",
+    "predict": "inference.predict",
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604

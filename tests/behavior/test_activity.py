@@ -155,6 +155,7 @@ def test_the_model_answers_as_the_definitions_read(log: list[Any], by: str, k: i
                 assert model.retention(**options).rows == retention(events, **options).rows  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(log=LOGS, late=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 40), st.just("x")), max_size=6),
        gone=st.integers(0, 3), cut=st.integers(1, 39), by=st.sampled_from(["", "plan"]))  # fmt: skip

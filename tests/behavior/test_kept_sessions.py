@@ -170,6 +170,7 @@ EVENT = st.builds(
 BATCH = st.tuples(st.lists(EVENT, max_size=6), st.integers(0, 2))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     first=st.lists(EVENT, max_size=12), batches=st.lists(BATCH, min_size=1, max_size=3),

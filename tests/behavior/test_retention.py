@@ -239,6 +239,7 @@ def naive(
     return {at: (a, b) for at, (a, b) in found.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     log=LOGS, kind=st.sampled_from(["exact", "unbounded", "rolling", "bracketed"]),

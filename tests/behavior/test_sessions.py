@@ -108,6 +108,7 @@ EVENTS = st.tuples(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(log=st.lists(EVENTS, min_size=1, max_size=40), device=st.booleans())
 def test_as_the_definition_reads_and_as_the_kernel_finds(log: list[Any], device: bool) -> None:

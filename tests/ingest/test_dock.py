@@ -79,6 +79,7 @@ load = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(st.lists(load, min_size=1, max_size=5))
 def test_any_sequence_of_loads_leaves_what_it_leaves_in_duckdb(loads: list[tuple[str, list[dict[str, Any]]]]) -> None:

@@ -133,6 +133,7 @@ def test_paths_and_survival(shop: Warehouse) -> None:
     assert len(run(shop, wait, by="c", as_of="2024-05-02").extras["groups"]) == 3
 
 
+@pytest.mark.slow
 def test_the_doctor_sees_a_wrong_event_table(monkeypatch: pytest.MonkeyPatch) -> None:
     from prodsense.doctor import examine_pack
     from prodsense.packs import load_pack

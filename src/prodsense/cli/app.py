@@ -53,6 +53,8 @@ COMMANDS: dict[str, Entry] = {
     "assign": Entry("Inference", "experiments", "The arm of each unit, by salted hash."),
     "causal": Entry("Inference", "causal", "What a change did where nobody drew lots: methods with their checks."),
     "explain": Entry("Inference", "explain", "Why a number moved: its parts, its slices, since when."),
+    "forecast": Entry("Inference", "predict", "What comes next of a metric or series, and the chance of a goal."),
+    "predict": Entry("Inference", "predict", "Who will: churn, outcomes, hazards, lifetime value, with reasons."),
     "detect": Entry("Health", "detect", "What is off: run detectors, now or on history."),
     "findings": Entry("Health", "detect", "The queue of findings: look, acknowledge, close."),
     "policies": Entry("Health", "health", "Check the rules that must hold; list what breaks them."),

@@ -227,6 +227,7 @@ def test_setup_columns_stand_in_the_order_of_the_sample() -> None:
         assert path.read_text().splitlines()[0].split(",") == list(PACK.tables[f"{path.stem}_setup"].columns)
 
 
+@pytest.mark.slow
 def test_only_the_columns_that_are_sure_suffice(tmp_path: Path) -> None:
     """Open tables with nothing but the columns that every file has still give numbers."""
     sure = {

@@ -67,6 +67,7 @@ def test_batched_orders_take_longer_by_what_was_planted(city: City, clean: City)
     assert batched_minutes(clean) == pytest.approx(0.0, abs=0.2)
 
 
+@pytest.mark.slow
 def test_another_size_comes_out_as_asked() -> None:
     small = City(clean=True, batched_extra_minutes=3.0)
     assert batched_minutes(small) == pytest.approx(3.0, abs=0.25)
