@@ -70,6 +70,19 @@ def test_a_steady_platform_is_silent_and_too_short_a_one_refuses() -> None:
         assert (answer.rows, answer.extras["checked"][0]["state"]) == ([], "refused")
 
 
+def test_a_day_that_has_only_begun_is_no_fall() -> None:
+    with steady(49, {}) as warehouse:
+        rows = [
+            {"user_id": f"ios{i}", "timestamp": datetime(2024, 2, 19, 9, i), "platform": "ios", "event_type": "like"}
+            for i in range(18)
+        ]
+        warehouse.ingest(pa.Table.from_pylist(rows), table="stickiness.user_events")
+        warehouse.build("stickiness")
+        assert warehouse.detect("stickiness.dau_anomaly_detector").rows == []
+        # Told that the day is over, it is one.
+        assert len(warehouse.detect("stickiness.dau_anomaly_detector", as_of="2024-02-19").rows) >= 1
+
+
 def test_without_events_the_tracking_is_unknown() -> None:
     days = [(f"u{i}", START + timedelta(day)) for day in range(50) for i in range(100 + day % 3 if day < 49 else 30)]
     with prodsense.warehouse.open(":memory:") as warehouse:

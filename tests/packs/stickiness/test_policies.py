@@ -140,9 +140,28 @@ def test_balance_by_hand() -> None:
     assert balance({**same, "content_view": 5}, max_fall=0.6) == []
 
 
+def test_balance_is_not_judged_before_two_windows_have_passed() -> None:
+    fallen = {"post_creation": 5, "like": 10, "content_view": 10}
+    assert balance(fallen, days=29) == []
+    (violation,) = balance(fallen, days=28)
+    assert violation["family"] == "creation"
+
+
 def test_balance_needs_metrics_of_all_three(own_platform: Warehouse) -> None:
     own_platform.ingest(
         pa.table({"metric_name": ["a", "b"], "family": ["creation", "interaction"]}), table="stickiness.metric_registry"
     )
     missing = [row["family"] for row in found(own_platform, "ecosystem_balance_rule") if "no metric" in row["violation"]]
     assert missing == ["consumption"]
+
+
+@pytest.mark.slow
+def test_planted_fall_of_creation_and_none_where_none_is(
+    planted: tuple[Warehouse, dict[str, Any]], quiet: Warehouse
+) -> None:
+    """Those who made most stop ten days before the end: creation falls by more than a tenth, and nothing rises."""
+    warehouse, truth = planted
+    assert len(truth["creation_drop"]["users"]) == 10
+    (result,) = warehouse.policies("stickiness.ecosystem_balance_rule", days=9)
+    assert [row["family"] for row in result.violations.rows] == ["creation"]
+    assert all(result.holds for result in quiet.policies(pack="stickiness"))

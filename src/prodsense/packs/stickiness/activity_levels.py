@@ -187,6 +187,42 @@ def _periods(warehouse: Warehouse) -> list[str]:
     return found["period"].to_pylist()
 
 
+#: What tiers of a month are made of, by user; everyone from the month of their signup or first activity on.
+_LEVELS = """
+WITH days AS (
+    SELECT user_id, month, active_days
+    FROM stickiness.user_month_active_days
+    WHERE month IN (CAST(:month AS DATE), CAST(:before AS DATE))
+),
+visits AS (
+    SELECT user_id, COUNT(*) AS sessions
+    FROM stickiness.session_facts
+    WHERE period_start(session_date, 'month') = CAST(:month AS DATE)
+    GROUP BY user_id
+),
+talk AS (
+    SELECT user_id, SUM(likes + comments_made + shares + direct_messages) AS interactions
+    FROM stickiness.active_days
+    WHERE period_start(activity_date, 'month') = CAST(:month AS DATE)
+    GROUP BY user_id
+)
+SELECT
+    m.user_id,
+    COALESCE(d.active_days, 0) AS active_days,
+    COALESCE(b.active_days, 0) AS days_before,
+    ratio(v.sessions, d.active_days) AS sessions_per_day,
+    ratio(t.interactions, d.active_days) AS interactions_per_day
+FROM stickiness.members AS m
+LEFT JOIN days AS d ON d.user_id = m.user_id AND d.month = CAST(:month AS DATE)
+LEFT JOIN days AS b ON b.user_id = m.user_id AND b.month = CAST(:before AS DATE)
+LEFT JOIN visits AS v ON v.user_id = m.user_id
+LEFT JOIN talk AS t ON t.user_id = m.user_id
+WHERE NOT m.is_internal
+    AND period_start(LEAST(m.signup_date, m.first_active_date), 'month') <= CAST(:month AS DATE)
+ORDER BY m.user_id
+"""
+
+
 def _computed(
     warehouse: Warehouse, period: str | None, levels: list[tuple[str, float]], power_sessions: float,
     power_interactions: float, at_risk_fall: float,
@@ -197,26 +233,8 @@ def _computed(
 
     _, newest = span_of_activity(warehouse)
     month = month_of(period) if period is not None else newest.replace(day=1)
-    sql = (
-        "WITH days AS (SELECT user_id, month, active_days FROM stickiness.user_month_active_days"
-        "  WHERE month IN (CAST(:month AS DATE), CAST(:before AS DATE))),"
-        " visits AS (SELECT user_id, COUNT(*) AS sessions FROM stickiness.session_facts"
-        "  WHERE period_start(session_date, 'month') = CAST(:month AS DATE) GROUP BY user_id),"
-        " talk AS (SELECT user_id, SUM(likes + comments_made + shares + direct_messages) AS interactions"
-        "  FROM stickiness.active_days WHERE period_start(activity_date, 'month') = CAST(:month AS DATE)"
-        "  GROUP BY user_id)"
-        " SELECT m.user_id, COALESCE(d.active_days, 0) AS active_days, COALESCE(b.active_days, 0) AS days_before,"
-        " ratio(v.sessions, d.active_days) AS sessions_per_day, ratio(t.interactions, d.active_days) AS"
-        " interactions_per_day"
-        " FROM stickiness.members AS m"
-        " LEFT JOIN days AS d ON d.user_id = m.user_id AND d.month = CAST(:month AS DATE)"
-        " LEFT JOIN days AS b ON b.user_id = m.user_id AND b.month = CAST(:before AS DATE)"
-        " LEFT JOIN visits AS v ON v.user_id = m.user_id LEFT JOIN talk AS t ON t.user_id = m.user_id"
-        " WHERE NOT m.is_internal AND period_start(LEAST(m.signup_date, m.first_active_date), 'month')"
-        "  <= CAST(:month AS DATE) ORDER BY m.user_id"
-    )
     params = {"month": month, "before": month_before(month)}
-    found = warehouse.engine.query(sql, params)
+    found = warehouse.engine.query(_LEVELS, params)
 
     def numbers(name: str) -> Any:
         return found[name].to_numpy(zero_copy_only=False).astype(float)
@@ -239,7 +257,7 @@ def _computed(
         "interactions_per_day": found["interactions_per_day"],
         "is_at_risk": pa.array(risk) if over else pa.nulls(found.num_rows, pa.bool_()),
     })
-    return table, month.isoformat(), levels, sql, params
+    return table, month.isoformat(), levels, _LEVELS, params
 
 
 def _counted(table: pa.Table, order: list[str]) -> list[dict[str, Any]]:

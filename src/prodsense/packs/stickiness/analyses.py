@@ -55,8 +55,7 @@ ANALYSES = (
     _algorithm(
         "retention_cohort_analysis",
         "D1, D7 and D30 of cohorts by signup, channel and campaign, and the change of active days from the first week"
-        " to"
-        " the fourth; only users old enough count.",
+        " to the fourth; only users old enough count.",
         "cohorts",
         Param("by", "text", "acquisition_source,campaign", _SLICES),
         Param("grain", "text", "month", "day, week, month or all."),
@@ -79,8 +78,7 @@ ANALYSES = (
     _algorithm(
         "sessionization_edge_cases",
         "Events that came late in bursts and clocks that are off: what they would do to sessions, beside sessions by"
-        " times"
-        " set right by the server's receipt.",
+        " times set right by the server's receipt.",
         "sessionizing",
         Param("gap", "number", None, "Minutes without an event that end a session (setting session_gap_minutes, 30)."),
         Param("grace", "number", None, "The same after app_background (setting background_grace_minutes, 5)."),

@@ -140,14 +140,13 @@ def churn_leading_indicators(
 ) -> Answer:
     """Engagement metrics that fall before users churn more than they do among users who stay, strongest first.
 
-    A churner has no active day in the `churn_days` (setting churn_days, else 28) after one; its weeks are counted
-    back from that last day. Everyone who never did so stays, and is looked at from their newest active day before the
-    last day of
-    some churner (drawn by a hash of the user). A change is that of the last `recent_weeks` against the `baseline_weeks`
-    before, relative to them; users have at least `min_days` active days in these. ``auc`` is how often a churner's
-    change is lower than a stayer's (0.5: no sign); ``lift`` how many times as often churners fell by `fall` or more.
-    p-values
-    (Mann and Whitney) are adjusted over all (Benjamini and Hochberg). Extras: the course by week.
+    A churner has no active day in the `churn_days` (setting churn_days, else 28) after one; its weeks are counted back
+    from that last day. Everyone who never did so stays, and is looked at from their newest active day before the last
+    day of some churner (drawn by a hash of the user). A change is that of the last `recent_weeks` against the
+    `baseline_weeks` before, relative to them; users have at least `min_days` active days in these. ``auc`` is how
+    often a churner's change is lower than a stayer's (0.5: no sign); ``lift`` how many times as often churners fell by
+    `fall` or more. p-values (Mann and Whitney) are adjusted over all (Benjamini and Hochberg). Extras: the course by
+    week.
     """
     import numpy as np
     from scipy import stats

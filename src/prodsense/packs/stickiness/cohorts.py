@@ -28,8 +28,8 @@ def retention_cohort_analysis(
     """D1, D7 and D30 of cohorts of new users, and how their active days change from the first week to the fourth.
 
     A cohort is a period of signup (`grain`) and a value of each slice in `by`. A user counts for a day that has passed
-    by `as_of` (d<N>_users says how many do), and for the change once 28 days have. ``active_days_week_1`` are days 0 to
-    6 of a life, ``active_days_week_4`` days 21 to 27. Signups before the first activity of all are left out: nobody
+    by `as_of` (d<N>_users says how many do), and for the change once 28 days have. ``active_days_week_1`` are days 0
+    to 6 of a life, ``active_days_week_4`` days 21 to 27. Signups before the first activity of all are left out: nobody
     knows how they began.
     """
     from prodsense.behavior.result import Answer

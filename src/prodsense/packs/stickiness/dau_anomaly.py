@@ -20,18 +20,17 @@ def dau_anomalies(
 ) -> list[dict[str, Any]]:
     """Findings about the last whole day: daily active users, and events of each platform, outside of their baseline.
 
-    A fall of DAU is set beside the events and users of each platform against the same weekday of the four weeks before:
-    where platforms fell far more than the others, the finding says so (``suspected_cause`` tracking), and that
+    A fall of DAU is set beside the events and users of each platform against the same weekday of the four weeks
+    before: where platforms fell far more than the others, the finding says so (``suspected_cause`` tracking), and that
     people did not all leave one platform in a day; where all fell alike it is ``real or all platforms``. A platform
-    that fell is a
-    finding of its own also when DAU stays within its baseline.
+    that fell is a finding of its own also when DAU stays within its baseline.
     """
     from prodsense.inference.detect import TooLittleError
     from prodsense.inference.detect_rules import series_findings, whole_day
 
     ready(warehouse, "active_days", "activity", "members", "event_log", "user_events")
     result = warehouse.metric("stickiness.daily_active_users", grain="day", as_of=as_of)
-    moment = as_of or result.as_of
+    moment = as_of or _newest_moment(warehouse, result.as_of)
     if moment is None:
         raise TooLittleError("there is no activity yet")
     last = whole_day(moment)
@@ -73,6 +72,12 @@ def dau_anomalies(
             reason = f"events of {name}: {row['reason']}; the other platforms do not fall with it: look at its tracking"
             found.append({**row, "metric": "events", "suspected_cause": "tracking", "reason": reason})
     return found
+
+
+def _newest_moment(warehouse: Warehouse, of_days: datetime | None) -> datetime | None:
+    """The newest event, where it is of the newest day: a day is not over because it has begun. Else the day's end."""
+    newest = warehouse.engine.query("SELECT MAX(occurred_at) AS newest FROM stickiness.event_log")["newest"][0].as_py()
+    return newest if newest is not None and of_days is not None and newest.date() >= of_days.date() else of_days
 
 
 def _column(values: list[Any]) -> Any:

@@ -223,8 +223,8 @@ def _compared(
 
 
 def _covariates(people: pa.Table, names: Sequence[str], d: Any) -> dict[str, Any]:
-    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is its own
-    value. Of many, the first ones: one for each `PER_COVARIATE` users of the smaller side."""
+    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is its own value. Of
+    many, the first ones: one for each `PER_COVARIATE` users of the smaller side."""
     import numpy as np
     import pyarrow as pa
 
@@ -267,8 +267,8 @@ def _frame(columns: dict[str, Any]) -> Any:
 
 
 def e_value(mean: float, effect: float, low: float, high: float) -> float | None:
-    """E-value of a difference of shares on the treated whose share is `mean`: the risk ratio that an unknown confounder
-    needs with both adoption and outcome to move the interval to 0. 1 where the interval holds 0 already."""
+    """E-value of a difference of shares on the treated whose share is `mean`: the risk ratio that an unknown
+    confounder needs with both adoption and outcome to move the interval to 0. 1 where the interval holds 0 already."""
     if low is None or high is None or low <= 0 <= high:
         return 1.0
     edge = low if effect > 0 else high
@@ -305,13 +305,13 @@ def creation_vs_consumption_stickiness(
 ) -> Rows:
     """Are users who create more active afterwards than like users who only consume?
 
-    The last `days` days are what comes afterwards. Before them, everyone's newest `chances` active days (within as many
-    days before) are looked at, so that nobody has more chances to create for being there more often: creators made a
-    post, comment or story at least every other of these days (in number), consumers none, occasional creators lie
-    between. Stickiness is active days afterwards over `days`.
+    The last `days` days are what comes afterwards. Before them, everyone's newest `chances` active days (within as
+    many days before) are looked at, so that nobody has more chances to create for being there more often: creators
+    made a post, comment or story at least every other of these days (in number), consumers none, occasional creators
+    lie between. Stickiness is active days afterwards over `days`.
 
-    Rows: the three groups. Extras: creators against consumers, plain and adjusted for demographics, channel, device and
-    time since signup (doubly robust); observational.
+    Rows: the three groups. Extras: creators against consumers, plain and adjusted for demographics, channel, device
+    and time since signup (doubly robust); observational.
     """
     import numpy as np
     import pyarrow as pa
@@ -349,8 +349,7 @@ def creation_vs_consumption_stickiness(
     if min(d.sum(), (1 - d).sum()) < LEAST:
         raise UsageError(
             f"{int(d.sum())} creators and {int((1 - d).sum())} users who only consume, with {chances} active days"
-            " before"
-            f" {last - timedelta(days=days)} each; {LEAST} of both are needed"
+            f" before {last - timedelta(days=days)} each; {LEAST} of both are needed"
         )
     columns = _covariates(table.filter(pa.array(keep)), ["tenure", *_SELVES], d)
     try:

@@ -28,8 +28,7 @@ EXPERIMENTS = (
         guardrails={"average_social_interactions_per_user_per_day": "10%"},
         plan="New users are split at signup. Only users whose day 7 has passed count, in both arms alike. The split is"
         " checked before any effect. Day 1 and day 30 are shown and decide nothing; the new flow may not bring in"
-        " users who"
-        " turn to others a tenth less.",
+        " users who turn to others a tenth less.",
         key="user_id",
         sql=_log("onboarding_flow_test"),
         # A cohort is dated by midnight of its signup day, which may lie before the moment of assignment.

@@ -48,8 +48,7 @@ def people_sql(slices: dict[str, str]) -> str:
     return (
         f"SELECT user_id, signup_date, first_active_date{columns} FROM"
         " (SELECT *, days_between(signup_date, CAST(:tenure_day AS DATE)) AS tenure_days FROM stickiness.members) AS"
-        " told"
-        " WHERE NOT is_internal"
+        " told WHERE NOT is_internal"
     )
 
 

@@ -56,15 +56,13 @@ POLICIES = (
     Policy(
         "ecosystem_balance_rule",
         "Creation, interaction and consumption are read together, in this order of value: none falls by max_fall or"
-        " more"
-        " an active user and day, unless a more valuable one rises; and the registry has metrics of all three.",
+        " more an active user and day, unless a more valuable one rises; and the registry has metrics of all three.",
         level="warning",
     ),
     Policy(
         "active_user_definition",
         "One written rule of what counts as active: metrics of activity have a definition and state the same rule,"
-        " and the"
-        " days counted as active are just those that the rule makes so.",
+        " and the days counted as active are just those that the rule makes so.",
     ),
     Policy(
         "metric_freshness_tiers",

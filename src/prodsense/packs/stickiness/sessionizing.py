@@ -1,5 +1,5 @@
-"""Sessions cut from raw events, whatever sessions the clients told, and what late events and wrong clocks do to
-them."""
+"""Sessions cut from raw events, whatever sessions the clients told, and what late events and wrong clocks do to them.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +38,41 @@ def sessionization(
     facts = measures(found)
     notes = (
         f"{facts['sessions']:,} sessions of {facts['users']:,} users: {_said(facts['sessions_per_user_day'])} a user"
-        " and"
-        f" day, {_said(facts['mean_minutes'])} minutes in the mean, {_said(facts['median_hours_between'])} hours"
-        " between"
-        " two (median)",
+        f" and day, {_said(facts['mean_minutes'])} minutes in the mean, {_said(facts['median_hours_between'])} hours"
+        " between two (median)",
         *found.notes,
     )
     return replace(found, extras={**found.extras, **rules, **facts}, notes=notes)
+
+
+#: Events by how late they came, and bursts: several late ones of a user received in one second.
+_LATE = """
+WITH late AS (
+    SELECT
+        user_id,
+        received_at,
+        CASE WHEN minutes_between(timestamp, received_at) > :late THEN 1 ELSE 0 END AS is_late,
+        CASE WHEN timestamp > received_at THEN 1 ELSE 0 END AS is_ahead
+    FROM stickiness.user_events
+    WHERE received_at IS NOT NULL
+),
+moments AS (
+    SELECT
+        user_id,
+        CAST(FLOOR(seconds_between(CAST('2000-01-01' AS TIMESTAMP), received_at)) AS BIGINT) AS second_of_receipt
+    FROM late
+    WHERE is_late = 1
+),
+bursts AS (
+    SELECT user_id, second_of_receipt FROM moments GROUP BY user_id, second_of_receipt HAVING COUNT(*) > 1
+)
+SELECT
+    COUNT(*) AS events_with_receipt,
+    COALESCE(SUM(is_late), 0) AS late_events,
+    COALESCE(SUM(is_ahead), 0) AS ahead_events,
+    (SELECT COUNT(*) FROM bursts) AS bursts
+FROM late
+"""
 
 
 def sessionization_edge_cases(
@@ -64,15 +92,7 @@ def sessionization_edge_cases(
         raise UsageError(f"late_minutes is above 0, not {late_minutes:g}")
     events, rules = _log(warehouse), _rules(warehouse, gap, grace)
     counted = warehouse.engine.query(
-        "WITH late AS (SELECT user_id, received_at,"
-        " CASE WHEN minutes_between(timestamp, received_at) > :late THEN 1 ELSE 0 END AS is_late,"
-        " CASE WHEN timestamp > received_at THEN 1 ELSE 0 END AS is_ahead FROM stickiness.user_events"
-        " WHERE received_at IS NOT NULL),"
-        " bursts AS (SELECT user_id, CAST(FLOOR(seconds_between(CAST('2000-01-01' AS TIMESTAMP), received_at)) AS"
-        " BIGINT)"
-        " AS second FROM late WHERE is_late = 1 GROUP BY 1, 2 HAVING COUNT(*) > 1)"
-        " SELECT COUNT(*) AS events_with_receipt, COALESCE(SUM(is_late), 0) AS late_events,"
-        " COALESCE(SUM(is_ahead), 0) AS ahead_events, (SELECT COUNT(*) FROM bursts) AS bursts FROM late",
+        _LATE,
         {"late": late_minutes},
     ).to_pylist()[0]
     if not counted["events_with_receipt"]:

@@ -33,8 +33,7 @@ def stream_activity(warehouse: Warehouse) -> list[dict[str, Any]]:
     arrival = "COALESCE(received_at, timestamp)"
     batch = engine.query(
         "SELECT session_id, user_id, LOWER(event_type) AS event_type, LEAST(timestamp, received_at) AS timestamp,"
-        " event_id,"
-        f" {arrival} AS arrived FROM stickiness.user_events"
+        f" event_id, {arrival} AS arrived FROM stickiness.user_events"
         f" WHERE session_id IS NOT NULL AND (CAST(:since AS TIMESTAMP) IS NULL OR {arrival} > CAST(:since AS"
         " TIMESTAMP))",
         {"since": since},

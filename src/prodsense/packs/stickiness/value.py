@@ -339,6 +339,6 @@ def _many_short_less_few_long(pattern: Any, y: Any, minutes: Any, days: Any, con
         )
         adjusted = numbers(float(fit.coefficients[0]), float(fit.std_errors[0]), fit.degrees, confidence)
     except UsageError:
-        pass  # the pattern and the time say the same: only the plain difference can be told
+        pass  # The pattern and the time say the same: only the plain difference can be told
     return {"difference": difference, "at_equal_time": adjusted, "reason": "", "many_short": len(a), "few_long": len(b)}
 

@@ -30,6 +30,10 @@ changes AS (
     SELECT 3, 'consumption', ratio(n.consumption, b.consumption) - 1
     FROM rates AS n JOIN rates AS b ON n.is_now = 1 AND b.is_now = 0
 ),
+seen AS (
+    SELECT MIN(activity_date) AS first_day
+    FROM activity
+),
 families AS (
     SELECT 'creation' AS family
     UNION ALL SELECT 'interaction'
@@ -42,7 +46,9 @@ declared AS (
 )
 SELECT 'it falls, and nothing more valuable rises' AS violation, c.family, c.change
 FROM changes AS c
+CROSS JOIN seen AS f
 WHERE c.change <= -:max_fall
+    AND f.first_day <= add_days(date_of(:as_of), 1 - 2 * :days)
     AND NOT EXISTS (SELECT 1 FROM changes AS o WHERE o.place < c.place AND o.change > 0)
 UNION ALL
 SELECT 'no metric of the registry is of this family, so that it cannot be read with the others', f.family, NULL

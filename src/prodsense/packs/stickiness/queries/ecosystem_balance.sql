@@ -1,4 +1,5 @@
--- Creation, consumption and interaction of an active user and day, the last `days` days beside as many before them.
+-- Creation, consumption and interaction of an active user and day, the last `days` days beside as many before them, and whether
+-- the data reach back over both.
 -- as_of: active_days.activity_date
 -- param: days integer = 28, length of each window
 WITH windows AS (
@@ -20,6 +21,10 @@ rates AS (
     FROM windows
     GROUP BY part
 ),
+seen AS (
+    SELECT MIN(activity_date) AS first_day
+    FROM activity
+),
 told AS (
     SELECT 1 AS place, 'creation' AS family, part, creation AS rate FROM rates
     UNION ALL
@@ -31,7 +36,9 @@ SELECT
     family,
     MAX(CASE WHEN part = 'before' THEN rate END) AS before_per_day,
     MAX(CASE WHEN part = 'now' THEN rate END) AS now_per_day,
-    ratio(MAX(CASE WHEN part = 'now' THEN rate END), MAX(CASE WHEN part = 'before' THEN rate END)) - 1 AS change
+    ratio(MAX(CASE WHEN part = 'now' THEN rate END), MAX(CASE WHEN part = 'before' THEN rate END)) - 1 AS change,
+    MAX(f.first_day) <= add_days(date_of(:as_of), 1 - 2 * :days) AS is_complete
 FROM told
+CROSS JOIN seen AS f
 GROUP BY family, place
 ORDER BY place
