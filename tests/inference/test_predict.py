@@ -210,7 +210,7 @@ def test_calibration_is_learned_from_training_rows_and_keeps_the_order(how: str)
     plain, mended = ps.predict(table, **asked), ps.predict(table, calibrate=how, **asked)
     own = mended.extras["metrics"][0]
     assert own["ece"] < 0.06 and own["auc"] == pytest.approx(plain.extras["metrics"][0]["auc"], abs=0.02)
-    assert 0 < min(r["probability"] for r in mended.rows) and max(r["probability"] for r in mended.rows) < 1
+    assert min(r["probability"] for r in mended.rows) > 0 and max(r["probability"] for r in mended.rows) < 1
     columns = read_frame(table, "left", ["plan", "spend"], id="id", positive=None, time=None, where="")
     model = Learner("logit", 1.0, how).fit(columns.columns, columns.y)
     order = np.argsort(model.log_odds(columns.columns))

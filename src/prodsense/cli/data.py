@@ -15,6 +15,7 @@ from prodsense.cli.common import (
     WarehouseOption,
     commands,
     examples,
+    give,
     notify,
     opened,
     read,

@@ -8,31 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from prodsense.cli.answers import check_chart
-from prodsense.cli.behavior_options import (
+from prodsense.cli.behavior_options import EventOption, TableArgument, TimeOption, UserOption, on_events
+from prodsense.cli.common import (
     AsOfOption,
     ChartOption,
-    EventOption,
-    SqlOption,
-    TableArgument,
-    TimeOption,
-    UserOption,
-    WhereOption,
-    give,
-    on_events,
-    write,
-    zone,
-)
-from prodsense.cli.common import (
     Format,
     FormatOption,
+    SqlOption,
     WarehouseOption,
+    WhereOption,
+    check_chart,
     commands,
     examples,
+    give,
     notify,
     read,
     split_names,
     warehouse_url,
+    zone,
 )
 from prodsense.errors import UsageError
 
@@ -111,7 +104,7 @@ def _on_rows(ctx: typer.Context, warehouse: str | None, table: str, where: str |
 
 
 def _show(found: Prediction, form: Format, sql: bool, chart: Any, picture: Pictures) -> None:
-    write(found, form, sql)
+    give(found, form, sql, None)
     if chart:
         from prodsense.charts.export import save
 
@@ -350,7 +343,7 @@ def ltv(
             spend=spend, horizon=horizon, cut=cut, top=top or None,
         )
 
-    write(_on_rows(ctx, warehouse, table, where, ask), form, sql)
+    give(_on_rows(ctx, warehouse, table, where, ask), form, sql, None)
 
 
 @app.command(
