@@ -15,7 +15,6 @@ from prodsense.cli.common import (
     WarehouseOption,
     commands,
     examples,
-    give,
     notify,
     opened,
     read,

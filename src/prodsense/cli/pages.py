@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from prodsense.cli.common import WarehouseOption, commands, draw, examples, notify, read, warehouse_url
+from prodsense.cli.common import WarehouseOption, commands, examples, notify, read, warehouse_url
 from prodsense.errors import UsageError
 
 app = commands()
