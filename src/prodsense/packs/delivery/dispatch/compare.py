@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,8 +13,9 @@ import numpy as np
 
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
-from prodsense.packs.delivery.dispatch.algorithms import ALGORITHMS, algorithm
+from prodsense.packs.delivery.dispatch.algorithms import ALGORITHMS, ESTIMATING, algorithm
 from prodsense.packs.delivery.dispatch.engine import Algorithm, Run, simulate
+from prodsense.packs.delivery.dispatch.learn import MLOptimized, ReadyModel, learn, summary
 from prodsense.packs.delivery.dispatch.measures import UNITS, measures
 from prodsense.packs.delivery.dispatch.world import World, from_instance, from_warehouse
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Most days that are dispatched in one call.
 MOST_DAYS = 28
+#: Days that ml_optimized learns on at most.
+TRAINING_DAYS = 7
 #: Trips on the map, and how long the map looks.
 MAP_TRIPS, MAP_MINUTES = 40, 60.0
 
@@ -56,10 +59,68 @@ SCORECARD = (
 )
 
 
-def chosen(names: str, first: str) -> list[Algorithm]:
-    """The algorithms of a list of names, `first` (the control) before the others."""
-    listed = list(dict.fromkeys([first, *(n.strip() for n in names.split(",") if n.strip())]))
-    return [algorithm(name) for name in listed]
+def split(names: str) -> list[str]:
+    """Names parted by commas; UsageError for one that is no algorithm."""
+    found = [n.strip() for n in names.split(",") if n.strip()]
+    for name in found:
+        algorithm(name)
+    return found
+
+
+def chosen(names: str, first: str, announced: bool, teach: Callable[[], ReadyModel]) -> tuple[list[Algorithm], str]:
+    """The algorithms of a list of names (all that apply if empty), the control `first`, and what is to be said.
+
+    `teach` is asked for a model when one of them learns.
+    """
+    named, said = split(names), ""
+    if not named:
+        named = [name for name in ALGORITHMS if not (announced and name in ESTIMATING)]
+        if announced:
+            said = (
+                f"{' and '.join(ESTIMATING)} are left out: ready times are announced, so there is nothing to estimate"
+                " (ready=estimated judges them)"
+            )
+    listed: list[Algorithm] = []
+    for name in dict.fromkeys([first, *named]):
+        if name != "ml_optimized":
+            listed.append(algorithm(name))
+            continue
+        try:
+            listed.append(algorithm(name, model=teach()))
+        except UsageError as error:
+            if names:
+                raise
+            said = f"ml_optimized is left out: {error}"
+    return listed, said
+
+
+def teacher(
+    warehouse: Warehouse | None, instance: str | None, judged: Sequence[World]
+) -> Callable[[], ReadyModel]:
+    """Learns on days other than those judged: other cities beside an instance, or the days before in a warehouse."""
+
+    def teach() -> ReadyModel:
+        if instance:
+            own = seed_of(judged[0].origin)
+            place = Path(instance).resolve()
+            others: dict[str, Path] = {}
+            for folder in sorted(place.parent.iterdir()):
+                # One day of each other city: variants of a city are the same day.
+                if (folder / "orders.txt").is_file() and seed_of(folder.name) != own:
+                    others.setdefault(seed_of(folder.name), folder)
+            return learn([load(folder) for folder in list(others.values())[:TRAINING_DAYS]], one_city=False)
+        assert warehouse is not None
+        first = min(world.day for world in judged)
+        days = [first - timedelta(days=back) for back in range(TRAINING_DAYS, 0, -1)]
+        found = []
+        for day in days:
+            try:
+                found.append(from_warehouse(warehouse, day))
+            except UsageError:
+                continue  # a day without orders or couriers teaches nothing
+        return learn(found, one_city=True)
+
+    return teach
 
 
 def worlds(
@@ -131,13 +192,15 @@ def compare_algorithms(
     """
     import pyarrow as pa
 
-    listed = chosen(algorithms or ",".join(ALGORITHMS), control)
+    split(f"{algorithms},{control}")
     days_ = worlds(warehouse, instance, day, days, couriers, ready, seed)
+    listed, said = chosen(algorithms, control, days_[0].announced, teacher(warehouse, instance, days_))
     notes = [
         f"{sum(w.orders for w in days_):,} orders, {sum(len(w.on) for w in days_):,} couriers"
         f" ({sum(w.hours for w in days_):,.0f} hours) of {', '.join(w.name for w in days_[:3])}"
         + (f" and {len(days_) - 3} more" if len(days_) > 3 else ""),
         "the same orders, couriers and kitchens under each algorithm; seconds are of this machine",
+        *([said] if said else []),
     ]
     runs = {a.name: [simulate(world, a, seed) for world in days_] for a in listed}
     base = measures(*runs[control])
@@ -159,6 +222,7 @@ def compare_algorithms(
         units=dict(UNITS), notes=tuple(notes), picture=_picture,
         extras={
             "control": control, "scorecard": score, "wins": wins,
+            "learned": next((summary(a.model) for a in listed if isinstance(a, MLOptimized) and a.model), None),
             "routes": routes(runs[listed[-1].name][0]), "obtained": "simulated on the same orders",
             "worlds": [
                 {"name": w.name, "orders": w.orders, "couriers": len(w.on), "courier_hours": w.hours,

@@ -44,6 +44,8 @@ class Matching:
     age: float = 1.5
 
     def begin(self, world: World) -> None:
+        import scipy.optimize  # noqa: F401  (loading it is no part of a decision)
+
         self._book: Book | None = None
 
     def believe(self, world: World) -> NDArray | None:

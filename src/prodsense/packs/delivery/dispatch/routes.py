@@ -37,7 +37,8 @@ def exact_route(
         raise ValueError(f"a batch of {orders} orders; from 1 to {LARGEST} are routed")
     before_pickup, before_drop = pickup_service / 2, dropoff_service / 2
     gap = dropoff_service
-    best_cost, best_visits, best_end = math.inf, (), math.inf
+    best_cost, best_end = math.inf, math.inf
+    best_visits: tuple[int, ...] = ()
     first = 1 + shops
     own = [sum(1 << i for i, s in enumerate(shop_of) if s == j) for j in range(shops)]
 

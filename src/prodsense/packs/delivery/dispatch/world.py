@@ -69,6 +69,11 @@ class World:
             raise UsageError(f"{self.name} has no couriers on shift")
 
     @property
+    def origin(self) -> str:
+        """Name of the day itself, however many couriers are kept."""
+        return self.name.split(" with ")[0]
+
+    @property
     def orders(self) -> int:
         return len(self.placed)
 
