@@ -23,8 +23,8 @@ _WINDOW = (
     Param("end_date", "date", None, "Last day, inside."),
 )
 _DISPATCHED = (
-    Param("instance", "text", None, "Folder of a Meal Delivery Routing Problem instance; the warehouse's own orders"
-          " by default."),
+    Param("instance", "text", None, "Folder of a Meal Delivery Routing Problem instance, or of several; the warehouse's"
+          " own orders by default."),
     Param("day", "date", None, "Last day to dispatch; the newest by default."),
     Param("days", "integer", 1, "So many days."),
     Param("couriers", "number", 1.0, "Share of the couriers kept, drawn at random: below 1 is a busier day."),
@@ -57,6 +57,12 @@ def _compare(warehouse: Warehouse, **params: Any) -> Any:
     from prodsense.packs.delivery.dispatch.compare import compare_algorithms
 
     return compare_algorithms(warehouse, **params)
+
+
+def _trial(warehouse: Warehouse, **params: Any) -> Any:
+    from prodsense.packs.delivery.dispatch.trial import dispatch_trial
+
+    return dispatch_trial(warehouse, **params)
 
 
 def _times(warehouse: Warehouse, actions: str, travel_matrix: str, location_mapping: str) -> dict[str, Any]:
@@ -141,6 +147,21 @@ ANALYSES = (
             Param("algorithms", "text", "", "Names, parted by commas; all by default."),
             Param("control", "text", "no_batching", "The algorithm to compare with."),
             Param("tables", "text", None, "Folder to write the dispatched days to, as tables of this pack."),
+        ),
+    ),
+    Analysis(
+        "dispatch_trial",
+        "Which experiment tells the truth about a dispatch algorithm: paired days, day by region, switchback windows or"
+        " a split by order, each against the known effect. Simulated.",
+        _trial,
+        (
+            *_DISPATCHED,
+            Param("control", "text", "no_batching", "The old algorithm."),
+            Param("treatment", "text", "matching_rolling_horizon", "The new one."),
+            Param("window", "number", 120.0, "Minutes of a switchback's window."),
+            Param("burn_in", "number", 30.0, "Minutes dropped at the start of each."),
+            Param("repeats", "integer", 5, "Draws of the arms of each live design."),
+            _CONFIDENCE,
         ),
     ),
     Analysis(

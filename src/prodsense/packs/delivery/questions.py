@@ -55,7 +55,7 @@ QUESTIONS = (
             "batch_cancellation_rate", "avg_pickup_wait", "route_efficiency_ratio", "arrival_time_variance",
             "first_pickup_delay", "subsequent_pickup_delay", "fast_batch_pickup_rate", "batch_customer_satisfaction",
             "estimated_food_temperature_at_delivery", "batch_revenue", "planned_vs_actual_batch_time",
-            "batch_adaptation_rating", "compare_algorithms",
+            "batch_adaptation_rating", "compare_algorithms", "dispatch_trial",
             "algorithm", "algorithm_version", "driver", "vehicle_type", "restaurant",
             "algorithm_traffic_split", "batch_operations_monitor", "route_feedback_loop",
             "core_first_design", "batch_optional_deliveries", "algorithm_agnostic_evaluation",

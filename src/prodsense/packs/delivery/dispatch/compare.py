@@ -101,12 +101,12 @@ def teacher(
 
     def teach() -> ReadyModel:
         if instance:
-            own = seed_of(judged[0].origin)
-            place = Path(instance).resolve()
+            own = {seed_of(world.origin) for world in judged}
+            place = folders(instance)[0].resolve()
             others: dict[str, Path] = {}
             for folder in sorted(place.parent.iterdir()):
                 # One day of each other city: variants of a city are the same day.
-                if (folder / "orders.txt").is_file() and seed_of(folder.name) != own:
+                if (folder / "orders.txt").is_file() and seed_of(folder.name) not in own:
                     others.setdefault(seed_of(folder.name), folder)
             return learn([load(folder) for folder in list(others.values())[:TRAINING_DAYS]], one_city=False)
         assert warehouse is not None
@@ -137,7 +137,7 @@ def worlds(
     if instance:
         if day is not None or days != 1:
             raise UsageError("an instance is one day: leave out day and days")
-        found = [load(instance)]
+        found = [load(folder) for folder in folders(instance)]
     else:
         assert warehouse is not None
         found = list(_days(warehouse, day, days))
@@ -145,6 +145,14 @@ def worlds(
     if ready:
         found = [_announced(world, announced[ready]) for world in found]
     return [world.thinned(couriers, seed) for world in found]
+
+
+def folders(instance: str | Path) -> list[Path]:
+    """The instance's own folder, or the folders of all instances in it."""
+    place = Path(instance)
+    if (place / "orders.txt").is_file() or not place.is_dir():
+        return [place]
+    return sorted(f for f in place.iterdir() if (f / "orders.txt").is_file()) or [place]
 
 
 def load(folder: str | Path) -> World:

@@ -115,7 +115,6 @@ class Trip:
     planned_done: NDArray
     planned_leave: NDArray
     legs: NDArray
-    label: str = ""
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -255,10 +254,7 @@ def _send(view: View, algorithm: Algorithm, job: Job, pending: NDArray, free: ND
     if problem := broken(world, algorithm.limits, job, planned, minute):
         raise refuse(problem)
     actual = planned if view.ready is world.ready else timing(world, view.at[c], minute, job.stops, world.ready)
-    return Trip(
-        c, minute, view.at[c].copy(), job.stops, *actual[:3], *planned[:3], actual[3],
-        getattr(algorithm, "label", lambda: algorithm.name)(),
-    )
+    return Trip(c, minute, view.at[c].copy(), job.stops, *actual[:3], *planned[:3], actual[3])
 
 
 def broken(world: World, limits: Limits, job: Job, planned: Sequence[NDArray], minute: float) -> str:

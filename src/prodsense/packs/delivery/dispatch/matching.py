@@ -42,6 +42,8 @@ class Matching:
     dear: float = 60.0
     #: What a minute of waiting since ready adds to an order's claim on a courier.
     age: float = 1.5
+    #: What a minute of driving to the restaurant weighs against one of food waiting.
+    drive: float = 0.001
 
     def begin(self, world: World) -> None:
         import scipy.optimize  # noqa: F401  (loading it is no part of a decision)
@@ -63,10 +65,12 @@ class Matching:
         near = int((view.free[couriers] <= now + self.free_within).sum())
         bundles = bundle(self._book, orders[soon].tolist(), near, self.dear)
         bundles += [self._book.single(i) for i in orders[~soon].tolist()]
-        return match(view, bundles, couriers, self.limits, self.age)
+        return match(view, bundles, couriers, self.limits, self.age, self.drive)
 
 
-def match(view: View, bundles: Sequence[Bundle], couriers: NDArray, limits: Limits, age: float) -> list[Job]:
+def match(
+    view: View, bundles: Sequence[Bundle], couriers: NDArray, limits: Limits, age: float, drive: float
+) -> list[Job]:
     """Jobs of the cheapest assignment that cannot wait.
 
     A pair costs the minutes that its orders wait at the restaurant; where couriers lack, each order has a claim that
@@ -91,7 +95,7 @@ def match(view: View, bundles: Sequence[Bundle], couriers: NDArray, limits: Limi
         possible &= ~several | (far + length <= limits.max_total_distance_miles * METRES_PER_MILE)
         possible &= size <= np.maximum(world.capacity[couriers], 1)[:, None]
     claim = size * (200.0 + age * np.maximum(now - ready, 0.0))
-    cost = np.where(possible, size * (pickup - ready) + 0.001 * (there - leave) - claim, NEVER)
+    cost = np.where(possible, size * (pickup - ready) + drive * (there - leave) - claim, NEVER)
     rows, columns = linear_sum_assignment(cost)
     keep = possible[rows, columns] & (leave[rows, 0] <= now) & (there[rows, columns] >= ready[columns])
     return [
