@@ -104,8 +104,8 @@ def teacher(
             own = {seed_of(world.origin) for world in judged}
             place = folders(instance)[0].resolve()
             others: dict[str, Path] = {}
-            for folder in sorted(place.parent.iterdir()):
-                # One day of each other city: variants of a city are the same day.
+            for folder in sorted(place.parent.iterdir(), key=lambda f: (_size(f / "orders.txt"), f.name)):
+                # One day of each other city: variants of a city are the same day. The smallest teaches soonest.
                 if (folder / "orders.txt").is_file() and seed_of(folder.name) not in own:
                     others.setdefault(seed_of(folder.name), folder)
             return learn([load(folder) for folder in list(others.values())[:TRAINING_DAYS]], one_city=False)
@@ -153,6 +153,10 @@ def folders(instance: str | Path) -> list[Path]:
     if (place / "orders.txt").is_file() or not place.is_dir():
         return [place]
     return sorted(f for f in place.iterdir() if (f / "orders.txt").is_file()) or [place]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def load(folder: str | Path) -> World:
