@@ -104,6 +104,8 @@ class Searching:
     horizon: float = 30.0
     #: Plans evaluated a minute.
     budget: int = 24
+    #: Orders planned at once, the first to be ready; the others wait for a later minute.
+    most: int = 80
 
     def begin(self, world: World) -> None:
         self._book: Book | None = None
@@ -114,12 +116,12 @@ class Searching:
     def decide(self, view: View) -> list[Job]:
         if self._book is None:
             self._book = Book(view.world, self.limits, view.ready)
-        orders = view.open[view.ready[view.open] <= view.minute + self.horizon].tolist()
+        soon = view.open[view.ready[view.open] <= view.minute + self.horizon]
+        orders = soon[np.lexsort((soon, view.ready[soon]))][: self.most].tolist()
         couriers = np.flatnonzero((view.free <= view.minute + self.horizon) & (view.world.off > view.minute))
         if not orders or not (view.free[couriers] <= view.minute).any():
             return []
         snapshot = Snapshot(view, self._book, self.limits, orders, couriers)
-        # Nothing to search for while every courier would have to wait for food.
         start = by_ready(snapshot)
         found = self.search(snapshot, start, self.budget if len(start) > 1 else 1, view.rng)
         return snapshot.jobs(found.trips)
