@@ -22,6 +22,16 @@ _WINDOW = (
     Param("start_date", "date", None, "First day, inside."),
     Param("end_date", "date", None, "Last day, inside."),
 )
+_DISPATCHED = (
+    Param("instance", "text", None, "Folder of a Meal Delivery Routing Problem instance, or of several; the warehouse's"
+          " own orders by default."),
+    Param("day", "date", None, "Last day to dispatch; the newest by default."),
+    Param("days", "integer", 1, "So many days."),
+    Param("couriers", "number", 1.0, "Share of the couriers kept, drawn at random: below 1 is a busier day."),
+    Param("ready", "text", "", "known: kitchens announce when food is ready; estimated: nobody knows. By default known"
+          " for an instance, estimated for own orders."),
+    Param("seed", "integer", 0, "Same seed, same days."),
+)
 _CONFIDENCE = Param("confidence", "number", 0.95, "Level of the interval; significance is one less it.")
 
 
@@ -41,6 +51,18 @@ def _adaptation(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
     from prodsense.packs.delivery.effects import batch_adaptation_rating
 
     return batch_adaptation_rating(warehouse, **params)
+
+
+def _compare(warehouse: Warehouse, **params: Any) -> Any:
+    from prodsense.packs.delivery.dispatch.compare import compare_algorithms
+
+    return compare_algorithms(warehouse, **params)
+
+
+def _trial(warehouse: Warehouse, **params: Any) -> Any:
+    from prodsense.packs.delivery.dispatch.trial import dispatch_trial
+
+    return dispatch_trial(warehouse, **params)
 
 
 def _times(warehouse: Warehouse, actions: str, travel_matrix: str, location_mapping: str) -> dict[str, Any]:
@@ -114,6 +136,33 @@ ANALYSES = (
         _adaptation,
         (Param("as_of", "timestamp", None, "End of the 30 days; the newest day by default."),),
         "algorithm",
+    ),
+    Analysis(
+        "compare_algorithms",
+        "The same orders, couriers and kitchens dispatched by each batching algorithm: what customers, drivers and the"
+        " platform get, with guardrails against the control. Simulated.",
+        _compare,
+        (
+            *_DISPATCHED,
+            Param("algorithms", "text", "", "Names, parted by commas; all by default."),
+            Param("control", "text", "no_batching", "The algorithm to compare with."),
+            Param("tables", "text", None, "Folder to write the dispatched days to, as tables of this pack."),
+        ),
+    ),
+    Analysis(
+        "dispatch_trial",
+        "Which experiment tells the truth about a dispatch algorithm: paired days, day by region, switchback windows or"
+        " a split by order, each against the known effect. Simulated.",
+        _trial,
+        (
+            *_DISPATCHED,
+            Param("control", "text", "no_batching", "The old algorithm."),
+            Param("treatment", "text", "matching_rolling_horizon", "The new one."),
+            Param("window", "number", 120.0, "Minutes of a switchback's window."),
+            Param("burn_in", "number", 30.0, "Minutes dropped at the start of each."),
+            Param("repeats", "integer", 5, "Draws of the arms of each live design."),
+            _CONFIDENCE,
+        ),
     ),
     Analysis(
         "calculate_delivery_times",

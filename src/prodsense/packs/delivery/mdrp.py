@@ -223,9 +223,9 @@ def to_tables(instance: Instance, schedule: Schedule, day: date = date(2018, 1, 
     An order never delivered is cancelled for ``no_driver_available``. Couriers are online for their shift
     and paid per order, plus what lacks to the guaranteed pay at its end.
     """
-    order_id = _ids(instance.orders, "order")
-    restaurant_id = _ids(instance.restaurants, "restaurant")
-    courier_id = _ids(instance.couriers, "courier")
+    order_id = whole_numbers(instance.orders, "order")
+    restaurant_id = whole_numbers(instance.restaurants, "restaurant")
+    courier_id = whole_numbers(instance.couriers, "courier")
     done, n = schedule.delivered, len(instance.orders)
     shop = instance.order_restaurant
 
@@ -352,7 +352,7 @@ def _degrees(metres: NDArray) -> tuple[pa.Array, pa.Array]:
     return col.decimals(lat, 10, 8), col.decimals(lng, 11, 8)
 
 
-def _ids(names: tuple[str, ...], what: str) -> NDArray:
+def whole_numbers(names: tuple[str, ...], what: str) -> NDArray:
     """The numbers in names such as ``o17``; they must be there and unlike each other."""
     found = [re.fullmatch(r"\D*(\d+)", name) for name in names]
     numbers = [int(match.group(1)) for match in found if match]
@@ -382,4 +382,4 @@ def _numbers(cells: list[str], path: Path, column: str) -> NDArray:
         raise ContractError(f"{path}: column {column} holds something that is no number ({error})") from None
 
 
-__all__ = ["Instance", "Schedule", "dispatch_first_come", "measures", "read_instance", "to_tables"]
+__all__ = ["Instance", "Schedule", "dispatch_first_come", "measures", "read_instance", "to_tables", "whole_numbers"]
