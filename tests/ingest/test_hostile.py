@@ -105,20 +105,6 @@ def check(name: str, content: bytes) -> None:
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": True}
 
 
-@pytest.mark.slow
-@settings(max_examples=50, **COMMON)
-@given(csv_file())
-def test_csv(content: bytes) -> None:
-    check("fact_orders.csv", content)
-
-
-@pytest.mark.slow
-@settings(max_examples=50, **COMMON)
-@given(json_file())
-def test_ndjson(content: bytes) -> None:
-    check("fact_orders.ndjson", content)
-
-
 #: The long runs: 500 files each, or as many as PRODSENSE_FUZZ says, then of another kind each time.
 FUZZ = int(os.environ.get("PRODSENSE_FUZZ", "0"))
 AT_LENGTH = COMMON | {"derandomize": not FUZZ, "max_examples": FUZZ or 500}
