@@ -3,8 +3,8 @@
     python benchmarks/dispatch/run.py DATA [--quick]
 
 DATA holds `instances/` (folders of the Meal Delivery Routing Problem) and `anchors.csv` (known results by instance).
-Five parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times that
-nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch. CPU
+Five parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
+that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch. CPU
 seconds, one process.
 """
 
@@ -138,7 +138,7 @@ def snapshot(world: World, orders: int, couriers: int, seed: int) -> Snapshot:
 
 def searches(data: Path, names: list[str]) -> None:
     world = load(data / "instances" / names[0])
-    print("\n4. One snapshot: mean click to door, minutes (gain on greedy %, CPU s); means of 5 draws of couriers (pyvroom: 1)")
+    print("\n4. One snapshot: mean click to door, minutes (gain on greedy %, CPU s); 5 draws of couriers, pyvroom 1")
     for orders, couriers, budget in ((60, 40, 1500), (200, 100, 600)):
         table: dict[str, list[tuple[float, float]]] = {}
         for seed in range(5):
