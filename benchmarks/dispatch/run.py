@@ -4,8 +4,8 @@
 
 DATA holds `instances/` (folders of the Meal Delivery Routing Problem) and `anchors.csv` (known results by instance).
 Five parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
-that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch. CPU
-seconds, one process.
+that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch.
+CPU seconds, one process.
 """
 
 from __future__ import annotations
