@@ -8,6 +8,7 @@ FOLDER holds `nab/`, `seasonal_series/`, `donut_kpi/` and `clickstream_ecom/`; w
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ import prodsense as ps
 from prodsense.engines.duckdb import DuckDBEngine
 from prodsense.inference.detect_series import QUIET_FINE, SURPRISE
 from prodsense.inference.surprise import alerts, surprise
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from known import data_option, folder_of
 
 #: NAB's standard profile: what a false alarm costs against a window found, and how much of a series is not scored.
 FALSE_ALARM, PROBATION, MOST_PROBATION = 0.11, 0.15, 750
@@ -87,8 +92,8 @@ def false_alarms(folder: Path) -> dict[str, tuple[int, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    folder: Path = parser.parse_args().data
+    data_option(parser)
+    folder = folder_of(parser.parse_args())
     if (folder / "nab").is_dir():
         start = time.process_time()
         score, hit, false = nab(folder / "nab")

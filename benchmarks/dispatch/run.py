@@ -1,8 +1,8 @@
 """Dispatch algorithms on real-derived days, against published results, the exact optimum, and a peer library.
 
-    python benchmarks/dispatch/run.py DATA [--quick]
+    python benchmarks/dispatch/run.py [--data FOLDER] [--quick]
 
-DATA holds `instances/` (folders of the Meal Delivery Routing Problem) and `anchors.csv` (known results by instance).
+FOLDER holds `mdrp/instances/` (folders of the Meal Delivery Routing Problem) and `mdrp/anchors.csv` (known results).
 Five parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
 that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch.
 CPU seconds, one process.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import statistics
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,10 @@ from prodsense.packs.delivery.dispatch.routes import exact_route
 from prodsense.packs.delivery.dispatch.search import genetic, local_search
 from prodsense.packs.delivery.dispatch.snapshot import Snapshot, by_ready
 from prodsense.packs.delivery.dispatch.world import metres
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from known import data_option, folder_of  # noqa: E402
 
 KM = 1.609344
 HEAD = f"{'':27}{'undel %':>8}{'CtD':>7}{'censored':>9}{'p90':>6}{'RtP':>6}{'on time %':>10}{'opb':>6}{'km':>6}" + (
@@ -138,7 +143,7 @@ def snapshot(world: World, orders: int, couriers: int, seed: int) -> Snapshot:
 
 def searches(data: Path, names: list[str]) -> None:
     world = load(data / "instances" / names[0])
-    print("\n4. One snapshot: mean click to door, minutes (gain on greedy %, CPU s); means of 5 draws (pyvroom: 1)")
+    print("\n4. One snapshot: mean click to door, minutes (gain on greedy %, CPU s); 5 draws of couriers, pyvroom 1")
     for orders, couriers, budget in ((60, 40, 1500), (200, 100, 600)):
         table: dict[str, list[tuple[float, float]]] = {}
         for seed in range(5):
@@ -237,21 +242,20 @@ def batches() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    data_option(parser)
     parser.add_argument("--quick", action="store_true", help="the smallest four instances only")
     given = parser.parse_args()
-    if not (given.data / "anchors.csv").is_file():
-        raise SystemExit(f"{given.data} has no anchors.csv beside instances/: name the folder of the benchmark's days")
-    with (given.data / "anchors.csv").open(newline="") as file:
+    data = folder_of(given, "mdrp")
+    with (data / "anchors.csv").open(newline="") as file:
         anchors = {row["instance"]: row for row in csv.DictReader(file)}
     busy = sorted(anchors, key=lambda k: -float(anchors[k]["orders_per_courier_hour"]))
     if given.quick:
         anchors = {k: anchors[k] for k in sorted(anchors, key=lambda k: int(anchors[k]["orders"]))[:4]}
-    all_instances(given.data, anchors)
+    all_instances(data, anchors)
     some = busy[: 2 if given.quick else 6]
-    thinned(given.data, some)
-    estimated(given.data, list(anchors)[:2] if given.quick else ["0o50t75s2p100", "0o50t100s1p125", *busy[:5]])
-    searches(given.data, busy)
+    thinned(data, some)
+    estimated(data, list(anchors)[:2] if given.quick else ["0o50t75s2p100", "0o50t100s1p125", *busy[:5]])
+    searches(data, busy)
     batches()
 
 

@@ -1,14 +1,15 @@
 """M4 hourly: the error of the forecasts, beside the seasonal naive rule and the published figures.
 
-    python benchmarks/forecast/run.py FOLDER
+    python benchmarks/forecast/run.py [--data FOLDER]
 
-FOLDER holds ``train.parquet`` and ``test.parquet`` (series_id, t, y; 414 series, 48 values ahead). Prints sMAPE and
-MASE as the competition defines them, the share of values inside the 95% intervals, and CPU seconds.
+FOLDER holds ``m4_hourly/`` with ``train.parquet`` and ``test.parquet`` (series_id, t, y; 414 series, 48 values ahead).
+Prints sMAPE and MASE as the competition defines them, the share of values inside the 95% intervals, and CPU seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import numpy as np
 
 import prodsense as ps
 from prodsense.metrics.reading import read_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from known import data_option, folder_of
 
 HORIZON, SEASON = 48, 24
 PUBLISHED = (("winner of M4 (ES-RNN)", 9.328, 0.893), ("best on hourly series", 8.913, 0.801), ("Theta", 18.138, 2.455))
@@ -31,8 +36,8 @@ def columns(path: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    data_option(parser)
+    folder = folder_of(parser.parse_args(), "m4_hourly")
     train, test = columns(folder / "train.parquet"), columns(folder / "test.parquet")
     began = time.process_time()
     found = ps.forecast(

@@ -9,6 +9,7 @@ what is absent is left out. With `--rows N` a table of N rows and five dimension
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any
 
 import prodsense as ps
 from prodsense.engines.duckdb import DuckDBEngine
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from known import data_option, folder_of
 
 
 @dataclass
@@ -114,15 +119,16 @@ def scale(rows: int) -> tuple[float, float, list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    data_option(parser)
     parser.add_argument("--rows", type=int, default=0)
     given = parser.parse_args()
+    data = folder_of(given)
     runs: list[tuple[str, Score]] = []
-    if (given.data / "rca_rs_ratio").is_dir():
-        folder = given.data / "rca_rs_ratio"
+    if (data / "rca_rs_ratio").is_dir():
+        folder = data / "rca_rs_ratio"
         runs += [("ratio, one answer", ratio(folder, 1)), ("ratio, all answers", ratio(folder, None))]
-    if (given.data / "rca_synthetic").is_dir():
-        runs += [(f"synthetic {k}", synthetic(given.data / "rca_synthetic", k)) for k in ("S", "L")]
+    if (data / "rca_synthetic").is_dir():
+        runs += [(f"synthetic {k}", synthetic(data / "rca_synthetic", k)) for k in ("S", "L")]
     for name, score in runs:
         middle = sorted(score.seconds)[len(score.seconds) // 2]
         print(

@@ -183,7 +183,7 @@ def test_an_algorithm_that_breaks_a_rule_is_stopped(crime: str, said: str) -> No
 
 def test_recorded_days_load_whole_and_agree_with_the_packs_metrics() -> None:
     world = small_world(3)
-    runs = [simulate(world, algorithm(name)) for name in ("no_batching", "matching_rolling_horizon")]
+    runs = [simulate(world, algorithm(name)) for name in ("no_batching", "nearest_neighbor", "matching_rolling_horizon")]
     with ps.open(":memory:") as wh:
         report = wh.ingest(to_tables(*runs), pack="delivery")
         assert report.accepted == report.read, str(report)
