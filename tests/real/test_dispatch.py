@@ -89,6 +89,8 @@ def test_the_best_algorithm_reaches_its_bars_on_all_instances(mdrp: Path) -> Non
     orders = sum(m["orders"] or 0 for m in found.values())
     lost = sum((m["orders"] or 0) * (m["undelivered"] or 0) for m in found.values())
     assert lost / orders <= 0.001
+    for name, row in anchors.items():
+        assert 100 * found[name]["on_time_ceiling"] == pytest.approx(float(row["bound_ontime40_pct"]), abs=0.006)
     assert np.mean([m["click_to_door"] for m in found.values()]) <= 32.7
     exact = {name: float(row["exact_ctd"]) for name, row in anchors.items() if row["exact_ctd"]}
     assert len(exact) == 8

@@ -107,6 +107,7 @@ def test_one_order_by_hand() -> None:
     found = first.measures()
     assert found["click_to_door"] == 16.0
     assert found["delay"] == 0.0
+    assert found["on_time_ceiling"] == found["on_time"] == 1.0
     # 1 + 2 minutes of driving and two services of 4, of a shift of 20.
     assert found["utilisation"] == pytest.approx(11 / 20)
     assert found["miles_per_delivery"] == pytest.approx(1050 / 1609.344)

@@ -18,7 +18,8 @@ CENSORED = 120.0
 
 UNITS = {
     "undelivered": "share", "click_to_door_censored": "minutes", "click_to_door": "minutes",
-    "click_to_door_p90": "minutes", "on_time": "share", "delay": "minutes", "ready_to_pickup": "minutes",
+    "click_to_door_p90": "minutes", "on_time": "share", "on_time_ceiling": "share",
+    "delay": "minutes", "ready_to_pickup": "minutes",
     "batched": "share", "miles_per_delivery": "miles", "utilisation": "share", "pay_per_hour": "currency",
     "cost_per_order": "currency", "seconds": "seconds", "slowest_decision_seconds": "seconds",
 }  # fmt: skip
@@ -33,7 +34,8 @@ def measures(*runs: Run) -> dict[str, float | None]:
     """Figures of one day or several together; None where there is nothing to divide by.
 
     Undelivered orders are in `undelivered`, `click_to_door_censored` and `on_time`; the other times are of delivered
-    ones. `delay` is against the same order delivered alone by a courier who stands ready. Utilisation is driving and
+    ones. `delay` is against the same order delivered alone by a courier who stands ready; `on_time_ceiling` is the
+    share of orders that would be on time even so, and no algorithm can pass it. Utilisation is driving and
     service over shift, its mean over couriers, as the benchmark has it; pay is at least the guaranteed one.
     """
     count = sum(run.world.orders for run in runs)
@@ -41,6 +43,7 @@ def measures(*runs: Run) -> dict[str, float | None]:
     delay = np.concatenate([_delivered(run, run.dropped - run.world.alone) for run in runs])
     waited = np.concatenate([_delivered(run, run.picked - run.world.ready) for run in runs])
     quick = np.concatenate([_delivered(run, run.dropped - run.world.placed <= run.world.target) for run in runs])
+    soonest = np.concatenate([run.world.alone - run.world.placed <= run.world.target for run in runs])
     sizes = np.array([len(trip.orders) for run in runs for trip in run.trips])
     driven = sum(float(trip.legs.sum()) for run in runs for trip in run.trips)
     busy, pay = zip(*(_couriers(run) for run in runs), strict=True)
@@ -53,6 +56,7 @@ def measures(*runs: Run) -> dict[str, float | None]:
         "click_to_door": _mean(took),
         "click_to_door_p90": float(np.percentile(took, 90)) if took.size else None,
         "on_time": float(quick.sum()) / count,
+        "on_time_ceiling": float(soonest.sum()) / count,
         "delay": _mean(delay),
         "ready_to_pickup": _mean(waited),
         "orders_per_batch": _mean(sizes),

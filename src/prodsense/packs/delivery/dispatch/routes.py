@@ -42,6 +42,8 @@ def exact_route(
     first = 1 + shops
     own = [sum(1 << i for i, s in enumerate(shop_of) if s == j) for j in range(shops)]
 
+    labels: dict[tuple[int, int, int], list[tuple[float, float]]] = {}
+
     def go(
         here: int, now: float, waiting: int, carried: int, cost: float, visits: tuple[int, ...], end: float
     ) -> None:
@@ -52,6 +54,12 @@ def exact_route(
             if cost < best_cost or (cost == best_cost and end < best_end):
                 best_cost, best_visits, best_end = cost, visits, end
             return
+        # Whoever was here with as much done, as early and as cheaply, does all that follows no worse.
+        reached = labels.setdefault((here, waiting, carried), [])
+        for before, less in reached:
+            if before <= now and less <= cost:
+                return
+        reached.append((now, cost))
         row = travel[here]
         steps: list[tuple[float, int, float]] = []
         least: list[float] = []
