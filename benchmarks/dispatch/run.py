@@ -33,7 +33,7 @@ from prodsense.packs.delivery.dispatch.world import metres
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from known import data_option, folder_of  # noqa: E402
+from known import data_option, folder_of
 
 KM = 1.609344
 HEAD = f"{'':27}{'undel %':>8}{'CtD':>7}{'censored':>9}{'p90':>6}{'RtP':>6}{'on time %':>10}{'opb':>6}{'km':>6}" + (
