@@ -25,7 +25,8 @@ def test_power_is_that_of_statsmodels(d: float, n: int, ratio: float, alpha: flo
     found = ps.power(sd=2, effect=2 * d, units=n, treatment_ratio=ratio, alpha=alpha).rows[0]
     assert found["power"] == pytest.approx(oracle.power(d, n, alpha, ratio), rel=1e-9)
     solved = ps.power(sd=2, units=n, treatment_ratio=ratio, alpha=alpha, power=0.9).rows[0]["effect"]
-    assert solved / 2 == pytest.approx(oracle.solve_power(None, n, alpha, 0.9, ratio), rel=1e-6)
+    # The oracle's solver stops short of six digits in its older versions; its power at our answer does not.
+    assert oracle.power(solved / 2, n, alpha, ratio) == pytest.approx(0.9, rel=1e-9)
 
 
 def test_designs_multiply_the_units() -> None:

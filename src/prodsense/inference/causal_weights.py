@@ -40,7 +40,10 @@ def _heavy_row(full: Array, goal: Array) -> Array:
 
     heavy = 1e3 * max(1.0, float(np.abs(full).max()), float(np.abs(goal).max()))
     rows = np.vstack([full, np.full(full.shape[1], heavy)])
-    found = nnls(rows, np.append(goal, heavy), maxiter=50 * full.shape[1])[0]
+    try:
+        found = nnls(rows, np.append(goal, heavy), maxiter=50 * full.shape[1])[0]
+    except RuntimeError:  # it did not settle; the polish gets to the optimum from anywhere
+        found = np.zeros(full.shape[1])
     total = found.sum()
     return found / total if total > 0 else np.full(len(found), 1 / len(found))
 
