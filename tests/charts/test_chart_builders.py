@@ -211,6 +211,13 @@ def test_bars_are_sorted_nulls_last_and_never_zero() -> None:
     assert [m["label"] for m in marks(bar(CITIES, "c", "m", sort="given"))] == ["b", "a", "(none)", "z"]
 
 
+def test_bars_of_days_follow_time() -> None:
+    months = [{"p": "2024-02-01", "m": 9}, {"p": "2024-01-01", "m": 1}, {"p": "2024-03-01", "m": 5}]
+    assert [m["y"] for m in marks(bar(months, "p", "m"))] == [1, 9, 5]
+    tiers = [{**row, "t": "core"} for row in months]
+    assert [m["y"] for m in marks(bar(tiers, "p", "m", series="t"))] == [1, 9, 5]
+
+
 def test_bars_cut_with_a_note_or_fold_when_additive() -> None:
     cut = bar(CITIES, "c", "m", top=2)
     assert [m["label"] for m in marks(cut)] == ["a", "(none)"]

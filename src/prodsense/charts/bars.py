@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import date
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,7 +50,7 @@ def bar(
     notes: Sequence[str] = (),
     width: int = WIDTH,
 ) -> alt.LayerChart:
-    """Horizontal bars, the largest first (or as given), with the number at each bar's end.
+    """Horizontal bars, the largest first (days by time; or as given), with the number at each bar's end.
 
     Beyond `top` bars the rest is folded into "other" when the measure may be added up (`additive`),
     else it is left out and the subtitle says how many. A null has no bar and says "no data".
@@ -60,6 +62,9 @@ def bar(
 
     rows = plain_rows(data)
     need_fields(rows, label, value, series, previous)
+    if sort == "value" and rows and all(_is_day(row.get(label)) for row in rows):
+        # The order of days is that of time, whatever their size.
+        rows, sort = sorted(rows, key=lambda row: str(row[label])), "given"
     if series:
         return _grouped(
             rows, label, value, series, unit=unit, title=title, top=top, sort=sort, notes=notes, width=width
@@ -149,6 +154,11 @@ def bar(
         width=width,
         height=BAND * len(kept),
     )
+
+
+def _is_day(value: object) -> bool:
+    """A date, or text that is one."""
+    return isinstance(value, date) or (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value) is not None)
 
 
 def _grouped(
