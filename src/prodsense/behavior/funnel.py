@@ -116,7 +116,10 @@ def funnel(
     if compare:
         if since is None:
             raise UsageError("a comparison needs the window to compare: give since (and until)")
-        first, last = (_year_before(start), _year_before(end)) if compare == "year" else (start - (end - start), start)
+        if compare == "year":
+            first, last = periods.back_a_year(start), periods.back_a_year(end)
+        else:
+            first, last = start - (end - start), start
         before = request.run(first, last)
         extras |= {"compare": compare, "previous_since": first, "previous_until": last}
         extras["previous_censored"] = sum(r["censored"] for r in before.values())
@@ -148,14 +151,6 @@ def _window(within: str | timedelta | None, steps: Sequence[Step]) -> float:
     if len(known) < len(limits):
         raise UsageError("a funnel needs a window: give within (such as 7d), or a window for every required step")
     return float(sum(known)) + max((s.within or 0.0 for s in steps if s.optional), default=0.0)
-
-
-def _year_before(moment: datetime) -> datetime:
-    """The same moment a year before; of 29 February that of the 28th."""
-    try:
-        return moment.replace(year=moment.year - 1)
-    except ValueError:
-        return moment.replace(year=moment.year - 1, day=28)
 
 
 def _moment(value: object, tz: str, what: str) -> datetime:

@@ -157,12 +157,8 @@ def _window_before(
         raise UsageError("a comparison of pooled cohorts needs the window to compare: give since (and until)")
     until = until or end
     if compare == "year":
-        return _year_before(since), _year_before(until)
+        return periods.back_a_year(since), periods.back_a_year(until)
     return since - (until - since), since
-
-
-def _year_before(day: date) -> date:
-    return periods.year_before(day, "day") or day.replace(year=day.year - 1, day=28)
 
 
 def _earlier(cohort: date, grain: str, compare: str) -> date | None:

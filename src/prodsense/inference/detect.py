@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prodsense.contracts.vocabulary import Detector, Query
 from prodsense.errors import NotBuiltError, ProdsenseError, UsageError, did_you_mean
 from prodsense.metrics import periods
-from prodsense.metrics.result import Rows
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from prodsense.metrics.result import Rows, column_of
 
 #: Severities, worst first.
 SEVERITIES = ("critical", "warning", "info")
@@ -157,18 +154,9 @@ def findings(rows: Iterable[Mapping[str, Any]], extras: Mapping[str, Any], notes
     table = pa.table({
         **{name: pa.array([row[name] for row in listed], getattr(pa, kind if kind == "string" else "float64")())
            for name, kind in COLUMNS.items()},
-        **{name: _own_column([row.get(name) for row in listed]) for name in own},
+        **{name: column_of([row.get(name) for row in listed]) for name in own},
     })  # fmt: skip
     return Findings(arrow=table, extras=dict(extras), notes=tuple(notes), title="findings")
-
-
-def _own_column(values: list[Any]) -> pa.Array:
-    import pyarrow as pa
-
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        return pa.array([None if value is None else str(value) for value in values])
 
 
 def check_params(detectors: Iterable[Detector], params: Mapping[str, Any]) -> None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
+
+#: A day, or a moment of one.
+Moment = TypeVar("Moment", date, datetime)
 
 GRAINS = ("day", "week", "month", "quarter", "year", "all")
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -65,6 +68,14 @@ def year_before(start: date, grain: str) -> date | None:
         return start.replace(year=start.year - 1)
     except ValueError:
         return None
+
+
+def back_a_year(moment: Moment) -> Moment:
+    """The same day or moment a year before; of 29 February that of the 28th."""
+    try:
+        return moment.replace(year=moment.year - 1)
+    except ValueError:
+        return moment.replace(year=moment.year - 1, day=28)
 
 
 def last_day(start: date, grain: str) -> date:

@@ -74,12 +74,7 @@ class Rows:
         names = list(dict.fromkeys(name for row in listed for name in row))
         columns = {}
         for name in names:
-            values = [row.get(name) for row in listed]
-            try:
-                columns[name] = pa.array(values)
-            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-                # Values of several kinds in one column are shown as text.
-                columns[name] = pa.array([None if v is None else str(v) for v in values])
+            columns[name] = column_of([row.get(name) for row in listed])
         return cls(arrow=pa.table(columns), title=title, extras=dict(extras or {}), units=dict(units or {}))
 
     @cached_property
@@ -211,3 +206,13 @@ def _charts() -> Any:
     from importlib import import_module
 
     return import_module("prodsense.charts")
+
+
+def column_of(values: list[Any]) -> pa.Array:
+    """Python values as an Arrow column; values of several kinds in one column are shown as text."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([None if value is None else str(value) for value in values])
