@@ -50,9 +50,9 @@ docs: $(VENV)/.dev  ## write the generated pages of docs/ anew, and the demo's o
 
 lock: $(VENV)/.dev  ## refresh requirements/*.lock within the bounds of pyproject.toml
 	@$(COMPILE) --upgrade --group build -o requirements/runtime.lock
-	@$(COMPILE) --upgrade --group build --group dev --extra postgres -c requirements/runtime.lock \
+	@$(COMPILE) --upgrade --group build --group dev --group browser --extra postgres -c requirements/runtime.lock \
 		-o requirements/dev.lock
-	@$(COMPILE) --upgrade --no-annotate --group build --group dev --extra postgres --extra spark \
+	@$(COMPILE) --upgrade --no-annotate --group build --group dev --group browser --extra postgres --extra spark \
 		-c requirements/dev.lock -o requirements/spark.lock
 	@$(COMPILE) --upgrade --resolution lowest-direct --no-annotate -o .lowest.txt
 	@$(COMPILE) --upgrade --no-annotate --group build --group dev --extra postgres -c .lowest.txt \
