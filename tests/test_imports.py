@@ -49,7 +49,7 @@ TYPES_UPWARD = {
 #: What `import prodsense` must not pay for (see also the bars for `prodsense --help`).
 HEAVY = (
     "pandas", "polars", "scipy", "statsmodels", "sklearn", "altair", "vl_convert", "rich.table", "pyspark",
-    "psycopg", "fastapi", "uvicorn", "jinja2", "sqlglot", "duckdb", "pyarrow", "numpy",
+    "psycopg", "fastapi", "starlette", "uvicorn", "jinja2", "sqlglot", "duckdb", "pyarrow", "numpy",
 )  # fmt: skip
 
 MAX_LINES = 600
