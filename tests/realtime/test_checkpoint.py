@@ -89,6 +89,7 @@ def run(engine: Any, stream: list[dict[str, Any]], size: int) -> None:
     opened.flush()
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_neither_loses_nor_doubles() -> None:
     stream = events(40)
     wanted = expected(stream)
