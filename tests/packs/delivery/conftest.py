@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pack_kit import opened_copy, tiny_file
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-TINY = Path(__file__).parent / "tiny"
-
-
-def load_city(warehouse: Warehouse, folder: Path = TINY) -> None:
-    """Load every CSV of a folder in the order of the contracts and build."""
-    for table in load_pack("delivery").tables:
-        path = folder / f"{table}.csv"
-        if path.exists():
-            report = warehouse.ingest(path, table=f"delivery.{table}")
-            assert report.accepted == report.read, str(report)
-    report = warehouse.build("delivery")
-    assert all(entry.mode not in ("failed", "skipped") for entry in report), str(report)
-
 
 @pytest.fixture(scope="session")
 def built_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse file with the tiny city in it: loading once is slow enough."""
-    path = tmp_path_factory.mktemp("city") / "city.duckdb"
-    with prodsense.warehouse.open(path) as warehouse:
-        load_city(warehouse)
-    return path
+    return tiny_file("delivery", tmp_path_factory.mktemp("city") / "city.duckdb")
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +29,7 @@ def city(built_city: Path) -> Iterator[Warehouse]:
 @pytest.fixture
 def own_city(built_city: Path, tmp_path: Path) -> Iterator[Warehouse]:
     """A copy of the tiny city that a test may change."""
-    path = tmp_path / "city.duckdb"
-    shutil.copy(built_city, path)
-    with prodsense.warehouse.open(path) as warehouse:
+    with opened_copy(built_city, tmp_path) as warehouse:
         yield warehouse
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pack_kit import tiny_folder
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
-
-from .conftest import TINY
 
 PACK = load_pack("delivery")
 
@@ -246,7 +245,7 @@ def test_only_the_columns_that_are_sure_suffice(tmp_path: Path) -> None:
 
     with prodsense.warehouse.open(":memory:") as warehouse:
         for table in PACK.tables:
-            source = TINY / f"{table}.csv"
+            source = tiny_folder("delivery") / f"{table}.csv"
             if not source.exists():
                 continue
             rows = list(csv.DictReader(source.open()))

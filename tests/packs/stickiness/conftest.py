@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pack_kit import opened_copy, tiny_file
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-TINY = Path(__file__).parent / "tiny"
-
-
-def load_platform(warehouse: Warehouse, folder: Path = TINY) -> None:
-    """Load every CSV of a folder in the order of the contracts and build."""
-    for table in load_pack("stickiness").tables:
-        path = folder / f"{table}.csv"
-        if path.exists():
-            report = warehouse.ingest(path, table=f"stickiness.{table}")
-            assert report.quarantined == 0, str(report)
-    report = warehouse.build("stickiness")
-    assert all(entry.mode not in ("failed", "skipped") for entry in report), str(report)
-
 
 @pytest.fixture(scope="session")
 def built_platform(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse file with the tiny platform in it: loading once is slow enough."""
-    path = tmp_path_factory.mktemp("platform") / "platform.duckdb"
-    with prodsense.warehouse.open(path) as warehouse:
-        load_platform(warehouse)
-    return path
+    return tiny_file("stickiness", tmp_path_factory.mktemp("platform") / "platform.duckdb")
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +30,7 @@ def platform(built_platform: Path) -> Iterator[Warehouse]:
 @pytest.fixture
 def own_platform(built_platform: Path, tmp_path: Path) -> Iterator[Warehouse]:
     """A copy of the tiny platform that a test may change."""
-    path = tmp_path / "platform.duckdb"
-    shutil.copy(built_platform, path)
-    with prodsense.warehouse.open(path) as warehouse:
+    with opened_copy(built_platform, tmp_path) as warehouse:
         yield warehouse
 
 

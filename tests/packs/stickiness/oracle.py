@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from .conftest import TINY
+from pack_kit import tiny_folder
 
 Row = dict[str, Any]
 RECEIVED = {"notification_sent"}
@@ -21,7 +21,7 @@ USER_SLICES = ("demographics", "age_group", "gender", "region", "acquisition_sou
 
 
 def read(table: str) -> list[dict[str, str | None]]:
-    with (TINY / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+    with (tiny_folder("stickiness") / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
 
 

@@ -1,0 +1,108 @@
+"""What the tests of all packs share: load a folder of tiny CSV files, load it in steps, compare built models."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import prodsense.warehouse
+from prodsense.packs import load_pack
+from prodsense.packs.pack import Pack
+from prodsense.warehouse import Warehouse
+
+PACKS = Path(__file__).parent
+
+Rows = list[dict[str, str]]
+
+
+def tiny_folder(pack: str) -> Path:
+    """The hand-checkable CSV files of a pack, one a table."""
+    return PACKS / pack / "tiny"
+
+
+def load_tiny(warehouse: Warehouse, pack: str, folder: Path | None = None) -> None:
+    """Load every CSV of a folder (by default the pack's tiny one) in the order of the contracts, and build."""
+    for table in load_pack(pack).tables:
+        path = (folder or tiny_folder(pack)) / f"{table}.csv"
+        if path.exists():
+            report = warehouse.ingest(path, table=f"{pack}.{table}")
+            assert report.quarantined == 0, str(report)
+    report = warehouse.build(pack)
+    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+
+
+def tiny_file(pack: str, path: Path) -> Path:
+    """A new warehouse file with the tiny data in it: loading once is slow enough."""
+    with prodsense.warehouse.open(path) as warehouse:
+        load_tiny(warehouse, pack)
+    return path
+
+
+@contextmanager
+def opened_copy(built: Path, folder: Path) -> Iterator[Warehouse]:
+    """A copy of a warehouse file that a test may change."""
+    path = folder / built.name
+    shutil.copy(built, path)
+    with prodsense.warehouse.open(path) as warehouse:
+        yield warehouse
+
+
+def tiny_rows(pack: str) -> dict[str, Rows]:
+    """The tiny rows as text, by table, in the order of the contracts."""
+    folder = tiny_folder(pack)
+    return {
+        table: list(csv.DictReader((folder / f"{table}.csv").open()))
+        for table in load_pack(pack).tables
+        if (folder / f"{table}.csv").exists()
+    }
+
+
+def by_days(rows: Mapping[str, Rows], moments: Mapping[str, str]) -> Iterator[dict[str, Rows]]:
+    """Rows cut into loads: what has no day, then days out of order, the newest before those between.
+
+    `moments` names the column that dates the rows of each table that comes in by day.
+    """
+    yield {t: r for t, r in rows.items() if t not in moments}
+    days = sorted({row[moments[t]][:10] for t in moments for row in rows[t]})
+    third = max(1, len(days) // 3)
+    for some in (days[:third], days[2 * third :], days[third : 2 * third]):
+        yield {t: [row for row in rows[t] if row[moments[t]][:10] in some] for t in moments}
+
+
+def check_steps(pack: Pack, loads: Iterable[Mapping[str, Rows]], at_once: Warehouse, folder: Path) -> None:
+    """Load and build step by step; every model must equal that of `at_once`, and none be built whole each time."""
+    modes: dict[str, set[str]] = {}
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        for step, load in enumerate(loads):
+            for table in pack.tables:
+                if rows := load.get(table):
+                    path = folder / f"{table}.csv"
+                    with path.open("w", newline="") as file:
+                        writer = csv.DictWriter(file, list(rows[0]))
+                        writer.writeheader()
+                        writer.writerows(rows)
+                    warehouse.ingest(path, table=f"{pack.name}.{table}")
+            if step == 0:
+                continue
+            report = warehouse.build(pack.name)
+            assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+            for entry in report:
+                modes.setdefault(entry.model.split(".")[1], set()).add(entry.mode)
+        for name, model in pack.models.items():
+            if model.kind == "table":
+                once, stepwise = (
+                    sorted(map(repr, w.show(f"{pack.name}.{name}", limit=None).rows)) for w in (at_once, warehouse)
+                )
+                assert stepwise == once, name
+                assert "incremental" in modes[name] or not model.partition, f"{name} is built whole each time"
+
+
+def errors(page: Any) -> list[str]:
+    """What went wrong on a dashboard or an answer, by section."""
+    charts = [(section.title, view.title, view.error) for section in page.sections for view in section.charts]
+    rules = [(section.title, view.name, view.error) for section in page.sections for view in section.policies]
+    return [f"{section}: {title}: {error}" for section, title, error in (*charts, *rules) if error]
