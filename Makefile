@@ -25,7 +25,7 @@ demo: $(VENV)/.runtime  ## simulate a city, build it, answer, write a report (./
 	@$(BIN)/prodsense demo delivery
 
 test: $(VENV)/.dev  ## every test that this machine can run (the others say why they are skipped)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
 
 check: lint fast  ## lint, types and the fast tests: under two minutes
 

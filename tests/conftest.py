@@ -42,13 +42,29 @@ def spark_session() -> Iterator[Any]:
     session.stop()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests on Spark in one worker: a second Spark would cost more than it saves."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if item.get_closest_marker("spark"):
-                item.add_marker(pytest.mark.xdist_group("spark"))
+def together(nodeid: str) -> str:
+    """The tests that one worker takes in one go, so that what they share is made once.
+
+    All on Spark, since a second Spark would cost more than it saves; all of a pack, since they read the same
+    warehouses; else those of a file.
+    """
+    path = nodeid.partition("::")[0]
+    folders = path.split("/")
+    if "spark" in nodeid or "parity" in folders:
+        return "spark"
+    return "/".join(folders[:3]) if "packs" in folders and len(folders) > 3 else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Marks (`xdist_group`) would not do: pytest 9.2 no longer lets pytest-xdist 3.8 write groups into node ids."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    return Together(config, log)
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
