@@ -176,7 +176,8 @@ class _Asker:
         named = [self.scope.dimension(name).name for name in dims]
         focus = {part.focus[0] for part in how.parts if part.focus}
         if about := focus.intersection(named):
-            raise UsageError(f"{how.metric.name} is about one value of {about.pop()}: it does not add up from its slices")
+            raise UsageError(f"{how.metric.name} is about one value of {about.pop()}: it does not add up from its"
+            f" slices")
         wanted = named or [d for d in how.metric.by if d in self.scope.dimensions and d not in focus]
         if not wanted:
             wanted = sorted(self.scope.dimensions.keys() - focus)

@@ -178,7 +178,7 @@ class Fleet:
             "matched_passengers_in_batch": len({j["rider_user_key"] for j in journeys} - {None}),
             "passenger_miles": sum(j["segment_distance"] or 0 for j in journeys),
             "direct_miles": sum(direct) if direct and None not in direct else None,
-            "on_board": [n for n in seconds.values()], "occupied": sorted(seconds),
+            "on_board": list(seconds.values()), "occupied": sorted(seconds),
         }
 
     def _booking(self, q: Row) -> Row:

@@ -169,7 +169,7 @@ def measures(f: Fleet) -> dict[str, Measure]:
         "detour_too_long": ("detour_too_long", "Detour too long"), "co_passenger_discomfort": ("co_passenger_discomfort",),
         "safety_concern": ("safety_concern",),
     }
-    found = {
+    return {
         "carpool_fare_discount": one(
             f.fares(), lambda a: 1 - ratio(total(j["segment_fare"] for j in a), total(j["expected"] for j in a)) if a else None,
             focus=focus),
@@ -228,4 +228,3 @@ def measures(f: Fleet) -> dict[str, Measure]:
         **{f"complaints_{t}": complained(words, False) for t, words in topics.items()},
         **{f"complaints_{t}_rate": complained(words, True) for t, words in topics.items()},
     }
-    return found

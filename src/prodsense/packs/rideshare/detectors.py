@@ -8,7 +8,8 @@ from prodsense.inference.detectors import drop_rule
 DETECTORS = (
     Detector(
         "segment_sequence_consistency",
-        "Within a ride the order of pickups by sequence is that by time, and so for dropoffs; equal times are no violation.",
+        "Within a ride the order of pickups by sequence is that by time, and so for dropoffs; equal times are no"
+        " violation.",
         severity="warning", metric="sequence",
         action="Have the driver's app looked at; times are what metrics use.",
     ),
@@ -18,7 +19,8 @@ DETECTORS = (
         action="Look at how the city's rides are matched: radius, corridors, riders a ride.",
     ),
     drop_rule(
-        "carpool_cancellation_rise", "Riders of a city cancel a quarter more of their Carpool bookings than in the weeks before.",
+        "carpool_cancellation_rise", "Riders of a city cancel a quarter more of their Carpool bookings than in the"
+        " weeks before.",
         metric="carpool_rider_cancellation_rate", by="city", drop=0.25, threshold=3.0,
         action="See the cause (by cancellation_reason): promised waits, waits, or nobody to match with.",
     ),

@@ -1,9 +1,9 @@
 """What the rideshare pack measures, and what it can be sliced by.
 
-Unless a definition says otherwise: only completed rides count (they have an end); internal and test users are left out;
-everything about a ride is dated by its start, everything about a rider's journey by its pickup, and both are placed there;
-money is in major units; shares are 0 to 1. Metrics of Carpool that are read beside standard rides are those of Carpool
-until they are sliced by ride_type.
+Unless a definition says otherwise: only completed rides count (they have an end); internal and test users are left
+out; everything about a ride is dated by its start, everything about a rider's journey by its pickup, and both are placed
+there; money is in major units; shares are 0 to 1. Metrics of Carpool that are read beside standard rides are those of
+Carpool until they are sliced by ride_type.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ DIMENSIONS = (
     ),
     Dimension(
         "driver_carpool_opt_in_frequency",
-        "How often the driver opts in to Carpool, by share of online sessions: never, sometimes (less than half), often,"
+        "How often the driver opts in to Carpool, by share of online sessions: never, sometimes (less than half),"
+        " often,"
         " always.",
         {"drivers": "CASE WHEN opt_in_share = 0 THEN 'never' WHEN opt_in_share < 0.5 THEN 'sometimes'"
                     " WHEN opt_in_share < 1 THEN 'often' WHEN opt_in_share = 1 THEN 'always' END"},
@@ -151,7 +152,8 @@ DIMENSIONS = (
     Dimension("matched_passengers_in_batch", "Riders matched into the same ride.", {"rides": "riders"}, "Riders"),
     Dimension(
         "cancellation_reason",
-        "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason; else poor_eta when"
+        "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason; else"
+        " poor_eta when"
         " the wait was longer than promised, long_wait from ten minutes on, matching_problem when nobody was found.",
         {"cancellations": "cancellation_reason"}, "Reason",
     ),
@@ -168,14 +170,16 @@ METRICS = (
     # Why carpool: riders
     Metric(
         "carpool_fare_discount",
-        "1 - the Carpool fare a mile over the Regular one on comparable trips (same city, corridor, distance band and hour"
+        "1 - the Carpool fare a mile over the Regular one on comparable trips (same city, corridor, distance band"
+        " and hour"
         " of the day), weighed by what is ridden. Journeys without a comparable Regular one are left out.",
         "share", "up", "1 - ratio(SUM(CASE WHEN expected_fare IS NOT NULL THEN fare END), SUM(expected_fare))",
         source="comparable_fares", focus=_CARPOOL, by=("ride_type", *_PLACE, "trip_distance"),
     ),
     Metric(
         "price_sensitive_rider_share",
-        "Share of Carpool riders who are price-sensitive, of those whose segment is known. By ride_type beside Regular.",
+        "Share of Carpool riders who are price-sensitive, of those whose segment is known. By ride_type beside"
+        " Regular.",
         "share", "up",
         "ratio(COUNT(DISTINCT CASE WHEN is_price_sensitive THEN rider_user_key END),"
         " COUNT(DISTINCT CASE WHEN is_price_sensitive IS NOT NULL THEN rider_user_key END))",
@@ -190,13 +194,15 @@ METRICS = (
     # Why carpool: drivers
     Metric(
         "fares_per_driver_trip",
-        "Mean paid rider journeys of a Carpool ride; rides without any journey are left out. By ride_type beside Regular.",
+        "Mean paid rider journeys of a Carpool ride; rides without any journey are left out. By ride_type beside"
+        " Regular.",
         "count", "up", "mean(CASE WHEN segments > 0 THEN paid_segments END)", source="rides", focus=_CARPOOL,
         by=("ride_type", *_DRIVERS),
     ),
     Metric(
         "driver_idle_time_between_fares",
-        "Mean minutes that a driver waits online, nobody on board, from the last dropoff of a ride to the first pickup of"
+        "Mean minutes that a driver waits online, nobody on board, from the last dropoff of a ride to the first"
+        " pickup of"
         " the next in the same session; at the time and place of that pickup.",
         "minutes", "down", "mean(idle_minutes)", source="driver_cycles", time="picked_up_at", by=(*_DRIVERS, *_WHERE),
     ),
@@ -218,13 +224,15 @@ METRICS = (
     ),
     _carpool_ride(
         "vehicle_miles_avoided",
-        "Miles that the riders of Carpool rides would have been driven alone less those that the vehicles drove, summed over"
+        "Miles that the riders of Carpool rides would have been driven alone less those that the vehicles drove,"
+        " summed over"
         " rides where both are known.",
         "miles", "up", "SUM(direct_miles - total_distance)", by=_WHERE,
     ),
     _carpool_ride(
         "emissions_avoided",
-        "Vehicle miles avoided by Carpool times the emission factor of the vehicle, in that factor's unit; vehicles without a"
+        "Vehicle miles avoided by Carpool times the emission factor of the vehicle, in that factor's unit; vehicles"
+        " without a"
         " factor are left out.",
         "score", "up", "SUM((direct_miles - total_distance) * emission_factor)", by=("city", "vehicle_type"),
     ),
@@ -248,7 +256,8 @@ METRICS = (
     ),
     _active_riders(
         "weekly_active_carpool_riders",
-        "Distinct riders with a Carpool journey in the week (by day: in the seven days that end with it); coarser grains"
+        "Distinct riders with a Carpool journey in the week (by day: in the seven days that end with it); coarser"
+        " grains"
         " give the mean of their weeks.",
         per="week", rolling=7, grain="week",
     ),
@@ -265,19 +274,22 @@ METRICS = (
     ),
     _active_drivers(
         "weekly_active_carpool_drivers",
-        "Distinct drivers with a Carpool ride in the week (by day: in the seven days that end with it); coarser grains give"
+        "Distinct drivers with a Carpool ride in the week (by day: in the seven days that end with it); coarser"
+        " grains give"
         " the mean of their weeks.",
         per="week", rolling=7, grain="week",
     ),
     _active_drivers(
         "monthly_active_carpool_drivers",
-        "Distinct drivers with a Carpool ride in the month (by day or week: in the 28 days that end with it); coarser grains"
+        "Distinct drivers with a Carpool ride in the month (by day or week: in the 28 days that end with it);"
+        " coarser grains"
         " give the mean of their months.",
         per="month", rolling=28, grain="month",
     ),
     Metric(
         "new_user_carpool_first_ride_share",
-        "Of new riders (account made at most 30 days before) who took their first ride in the period, the share whose first"
+        "Of new riders (account made at most 30 days before) who took their first ride in the period, the share"
+        " whose first"
         " ride was Carpool.",
         "share", "up", "share(is_carpool)", source="first_rides", by=(*_WHERE, "rider_demographics"),
     ),
@@ -288,7 +300,8 @@ METRICS = (
     # Efficiency
     _carpool_ride(
         "average_fill_rate",
-        "Mean riders on board of Carpool vehicles over the pooled part of the trip (two or more on board), by time. Over all"
+        "Mean riders on board of Carpool vehicles over the pooled part of the trip (two or more on board), by time."
+        " Over all"
         " time with a rider on board: average_fill_rate_occupied.",
         "count", "up", "ratio(SUM(pooled_rider_seconds), SUM(pooled_seconds))",
     ),
@@ -310,13 +323,15 @@ METRICS = (
     # Money
     _earned(
         "driver_earnings_per_hour",
-        "Earnings of drivers from rides over their driving hours. By ride_type for Carpool and standard rides; the difference"
+        "Earnings of drivers from rides over their driving hours. By ride_type for Carpool and standard rides; the"
+        " difference"
         " is driver_earnings_per_hour_difference.",
         sql="ratio(SUM(CASE WHEN total_duration IS NOT NULL THEN earnings END), SUM(total_duration) / 3600.0)",
     ),
     _earned(
         "driver_earnings_per_mile",
-        "Earnings of drivers from rides over miles driven. By ride_type for Carpool and standard rides; the difference is"
+        "Earnings of drivers from rides over miles driven. By ride_type for Carpool and standard rides; the"
+        " difference is"
         " driver_earnings_per_mile_difference.",
         sql="ratio(SUM(CASE WHEN total_distance IS NOT NULL THEN earnings END), SUM(total_distance))",
     ),
@@ -342,15 +357,18 @@ METRICS = (
     ),
     Metric(
         "driver_earnings_change_after_opt_in",
-        "Relative change of drivers' total earnings after they opted in to Carpool: from then on against as many days before,"
-        " at most 28, dated by the opt-in. By carpool_drivers, those who did not opt in stand beside, around the middle of"
+        "Relative change of drivers' total earnings after they opted in to Carpool: from then on against as many"
+        " days before,"
+        " at most 28, dated by the opt-in. By carpool_drivers, those who did not opt in stand beside, around the"
+        " middle of"
         " the others' opt-ins. Nobody was assigned: observational.",
         "share", "up", "ratio(SUM(after_amount), SUM(before_amount)) - 1", source="opt_in_earnings",
         focus=("carpool_drivers", "carpool_drivers = 'opted in'"),
         by=("carpool_drivers", *_DRIVERS, *_PLACE),
     ),
     _carpool_ride(
-        "revenue_per_carpool_ride", "Mean platform revenue of a Carpool ride.", "currency", "up", "mean(platform_revenue)",
+        "revenue_per_carpool_ride", "Mean platform revenue of a Carpool ride.",
+        "currency", "up", "mean(platform_revenue)",
     ),
     _carpool_ride(
         "carpool_revenue", "Platform revenue of Carpool rides.", "currency", "up", "SUM(platform_revenue)", hidden=True,
@@ -359,7 +377,8 @@ METRICS = (
         "carpool_rides", "Carpool rides whose revenue is known.", "count", "up", "COUNT(platform_revenue)", hidden=True,
     ),
     _ride(
-        "revenue_per_standard_ride", "Mean platform revenue of a Regular ride.", "currency", "up", "mean(platform_revenue)",
+        "revenue_per_standard_ride", "Mean platform revenue of a Regular ride.",
+        "currency", "up", "mean(platform_revenue)",
         where="is_standard", by=(*_WHERE, "trip_distance"),
     ),
     _ride(
@@ -372,8 +391,8 @@ METRICS = (
         "mean(platform_revenue - platform_cost)",
     ),
     _ride(
-        "cost_per_passenger_mile", "Platform cost over miles of riders, of rides whose cost is known.", "currency", "down",
-        _COST_PER_MILE.format("TRUE"), by=("ride_type", *_PLACE, *_RIDES),
+        "cost_per_passenger_mile", "Platform cost over miles of riders, of rides whose cost is known.",
+        "currency", "down", _COST_PER_MILE.format("TRUE"), by=("ride_type", *_PLACE, *_RIDES),
     ),
     _ride(
         "cost_per_passenger_mile_reduction",
@@ -384,13 +403,15 @@ METRICS = (
     ),
     # Voices
     _rider_answer(
-        "carpool_rider_csat", "Mean satisfaction score (CSAT, 1 to 5) of riders on Carpool rides. By ride_type beside Regular.",
+        "carpool_rider_csat", "Mean satisfaction score (CSAT, 1 to 5) of riders on Carpool rides. By ride_type"
+        " beside Regular.",
         where="respondent = 'rider' AND kind = 'satisfaction' AND topic = 'overall'",
         by=("ride_type", *_WHERE, *_RIDERS),
     ),
     _rider_answer(
         "carpool_rider_nps",
-        "Net promoter score of riders on Carpool, -100 to 100: percent of answers 9 or 10 less percent 0 to 6. By ride_type"
+        "Net promoter score of riders on Carpool, -100 to 100: percent of answers 9 or 10 less percent 0 to 6. By"
+        " ride_type"
         " beside Regular.",
         sql=_NPS, where="respondent = 'rider' AND kind = 'nps'", by=("ride_type", *_PLACE, *_RIDERS),
     ),
@@ -414,7 +435,8 @@ METRICS = (
     ),
     *(
         _driver_answer(
-            f"driver_satisfaction_{topic}", f"Mean answer of drivers on Carpool rides to the survey question on {what}.",
+            f"driver_satisfaction_{topic}", f"Mean answer of drivers on Carpool rides to the survey question on"
+            f" {what}.",
             where=f"respondent = 'driver' AND kind <> 'nps' AND topic = '{topic}'",
         )
         for topic, what in (
@@ -424,17 +446,20 @@ METRICS = (
     ),
     # Trouble
     _cancelled(
-        "carpool_rider_cancellation_rate", "Carpool bookings cancelled by the rider over Carpool bookings. By ride_type beside"
+        "carpool_rider_cancellation_rate", "Carpool bookings cancelled by the rider over Carpool bookings. By"
+        " ride_type beside"
         " Regular.",
         sql=rate_by_kind("by_rider", "cause_number"), by=("ride_type", *_WHERE, *_RIDERS, "cancellation_reason"),
     ),
     _cancelled(
-        "carpool_driver_cancellation_rate", "Carpool bookings cancelled by the driver over Carpool bookings. By ride_type"
+        "carpool_driver_cancellation_rate", "Carpool bookings cancelled by the driver over Carpool bookings. By"
+        " ride_type"
         " beside Regular.",
         sql=rate_by_kind("by_driver", "cause_number"), by=("ride_type", *_WHERE, *_DRIVERS, "cancellation_reason"),
     ),
     _complaint(
-        "carpool_complaint_rate", "Complaints about Carpool rides over Carpool rides; by category, out of all Carpool rides.",
+        "carpool_complaint_rate", "Complaints about Carpool rides over Carpool rides; by category, out of all"
+        " Carpool rides.",
         "share", sql=rate_by_kind("complaints", "category_number"), by=("complaint_category", *_WHERE),
     ),
     *(
@@ -444,14 +469,16 @@ METRICS = (
             ("co_passenger_discomfort", "an unpleasant experience with a fellow passenger"),
             ("safety_concern", "safety"),
         )
+        for about in (f"CASE WHEN topic = '{topic}' THEN complaints ELSE 0 * complaints END",)
         for metric in (
             _complaint(
-                f"complaints_{topic}", f"Complaints about {what}, on Carpool rides; over rides: complaints_{topic}_rate.",
-                "count", sql=f"SUM(CASE WHEN topic = '{topic}' THEN complaints ELSE 0 * complaints END)",
+                f"complaints_{topic}",
+                f"Complaints about {what}, on Carpool rides; over rides: complaints_{topic}_rate.",
+                "count", sql=f"SUM({about})",
             ),
             _complaint(
-                f"complaints_{topic}_rate", f"Complaints about {what} over Carpool rides.", "share",
-                sql=rate_by_kind(f"CASE WHEN topic = '{topic}' THEN complaints ELSE 0 * complaints END", "category_number"),
+                f"complaints_{topic}_rate", f"Complaints about {what} over Carpool rides.",
+                "share", sql=rate_by_kind(about, "category_number"),
             ),
         )
     ),
