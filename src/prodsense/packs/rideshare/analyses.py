@@ -21,9 +21,8 @@ def _launch(warehouse: Warehouse, **params: Any) -> Any:
 ANALYSES = (
     Analysis(
         "carpool_launch_effect",
-        "By how much the launch of Carpool raised the bookings of a zone: zones before and after their launch"
-        " against those"
-        " without it yet. Quasi-experimental.",
+        "By how much the launch of Carpool raised the bookings of a zone: zones before and after their launch against"
+        " those without it yet. Quasi-experimental.",
         _launch,
         (
             Param("as_of", "timestamp", None, "The moment to look from; the newest booking by default."),
@@ -34,8 +33,8 @@ ANALYSES = (
     ),
     funnel_analysis(
         "request_funnel",
-        "How far requests get from asked to matched, picked up and dropped off, where the others stop, and how long"
-        " it takes.",
+        "How far requests get from asked to matched, picked up and dropped off, where the others stop, and how long it"
+        " takes.",
         "rideshare.booking_steps", user="request_id", time="happened_at", event="step",
         steps=("requested", "matched", "picked_up", "dropped_off"), within="6h",
     ),

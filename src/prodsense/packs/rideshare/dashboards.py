@@ -79,9 +79,8 @@ DASHBOARDS = (
     ),
     Dashboard(
         "carpool_for_the_city",
-        "What pooling does for the city and its drivers: miles and emissions avoided, cars that are used, time that"
-        " is not"
-        " waited.",
+        "What pooling does for the city and its drivers: miles and emissions avoided, cars that are used, time that is"
+        " not waited.",
         (
             Section(
                 "City",

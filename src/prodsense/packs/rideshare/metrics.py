@@ -1,9 +1,9 @@
 """What the rideshare pack measures, and what it can be sliced by.
 
 Unless a definition says otherwise: only completed rides count (they have an end); internal and test users are left
-out; everything about a ride is dated by its start, everything about a rider's journey by its pickup, and both are placed
-there; money is in major units; shares are 0 to 1. Metrics of Carpool that are read beside standard rides are those of
-Carpool until they are sliced by ride_type.
+out; everything about a ride is dated and placed by its start, everything about a rider's journey by its pickup; money is
+in major units; shares are 0 to 1. Metrics of Carpool that are read beside standard rides are those of Carpool until they
+are sliced by ride_type.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _complaint = partial(Metric, better="down", source="complaints", by=_WHERE)
 
 _NPS = "100 * (share(score >= 9) - share(score <= 6))"
 _COST_PER_MILE = (
-    "ratio(SUM(CASE WHEN {0} THEN platform_cost END), SUM(CASE WHEN {0} AND platform_cost IS NOT NULL"
-    " THEN passenger_miles END))"
+    "ratio(SUM(CASE WHEN {0} THEN platform_cost END), SUM(CASE WHEN {0} AND platform_cost IS NOT NULL THEN"
+    " passenger_miles END))"
 )
 
 # What has a place of its own; what points to a ride, and has none, takes that of the ride's start.
@@ -59,25 +59,25 @@ _PLACED = (
     "driver_time",
 )
 _TENURE = (
-    "CASE WHEN driver_tenure_days < 0 THEN NULL WHEN driver_tenure_days < 90 THEN '0-89 days'"
-    " WHEN driver_tenure_days < 365 THEN '90-364 days' WHEN driver_tenure_days < 1095 THEN '1-2 years'"
-    " WHEN driver_tenure_days >= 1095 THEN '3+ years' END"
+    "CASE WHEN driver_tenure_days < 0 THEN NULL WHEN driver_tenure_days < 90 THEN '0-89 days' WHEN driver_tenure_days"
+    " < 365 THEN '90-364 days' WHEN driver_tenure_days < 1095 THEN '1-2 years' WHEN driver_tenure_days >= 1095 THEN"
+    " '3+ years' END"
 )
 _NEW = (
-    "CASE WHEN rider_age_days < 0 THEN NULL WHEN rider_age_days <= 30 THEN 'new'"
-    " WHEN rider_age_days > 30 THEN 'existing' END"
+    "CASE WHEN rider_age_days < 0 THEN NULL WHEN rider_age_days <= 30 THEN 'new' WHEN rider_age_days > 30 THEN"
+    " 'existing' END"
 )
 _MILES = (
-    "CASE WHEN {0} < 2 THEN '0-2 miles' WHEN {0} < 5 THEN '2-5 miles' WHEN {0} < 10 THEN '5-10 miles'"
-    " WHEN {0} >= 10 THEN '10+ miles' END"
+    "CASE WHEN {0} < 2 THEN '0-2 miles' WHEN {0} < 5 THEN '2-5 miles' WHEN {0} < 10 THEN '5-10 miles' WHEN {0} >= 10"
+    " THEN '10+ miles' END"
 )
 _WEEKDAY = (
     "CASE iso_weekday(time) WHEN 1 THEN 'Monday' WHEN 2 THEN 'Tuesday' WHEN 3 THEN 'Wednesday' WHEN 4 THEN 'Thursday'"
     " WHEN 5 THEN 'Friday' WHEN 6 THEN 'Saturday' WHEN 7 THEN 'Sunday' END"
 )
 _DAYTIME = (
-    "CASE WHEN hour_of(time) < 6 THEN 'night' WHEN hour_of(time) < 12 THEN 'morning' WHEN hour_of(time) < 18"
-    " THEN 'afternoon' ELSE 'evening' END"
+    "CASE WHEN hour_of(time) < 6 THEN 'night' WHEN hour_of(time) < 12 THEN 'morning' WHEN hour_of(time) < 18 THEN"
+    " 'afternoon' ELSE 'evening' END"
 )
 
 DIMENSIONS = (
@@ -139,8 +139,7 @@ DIMENSIONS = (
     Dimension(
         "driver_carpool_opt_in_frequency",
         "How often the driver opts in to Carpool, by share of online sessions: never, sometimes (less than half),"
-        " often,"
-        " always.",
+        " often, always.",
         {"drivers": "CASE WHEN opt_in_share = 0 THEN 'never' WHEN opt_in_share < 0.5 THEN 'sometimes'"
                     " WHEN opt_in_share < 1 THEN 'often' WHEN opt_in_share = 1 THEN 'always' END"},
         "Opts in",
@@ -153,8 +152,8 @@ DIMENSIONS = (
     Dimension(
         "cancellation_reason",
         "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason; else"
-        " poor_eta when"
-        " the wait was longer than promised, long_wait from ten minutes on, matching_problem when nobody was found.",
+        " poor_eta when the wait was longer than promised, long_wait from ten minutes on, matching_problem when nobody"
+        " was found.",
         {"cancellations": "cancellation_reason"}, "Reason",
     ),
     Dimension(
@@ -170,9 +169,8 @@ METRICS = (
     # Why carpool: riders
     Metric(
         "carpool_fare_discount",
-        "1 - the Carpool fare a mile over the Regular one on comparable trips (same city, corridor, distance band"
-        " and hour"
-        " of the day), weighed by what is ridden. Journeys without a comparable Regular one are left out.",
+        "1 - the Carpool fare a mile over the Regular one on comparable trips (same city, corridor, distance band and"
+        " hour of the day), weighed by what is ridden. Journeys without a comparable Regular one are left out.",
         "share", "up", "1 - ratio(SUM(CASE WHEN expected_fare IS NOT NULL THEN fare END), SUM(expected_fare))",
         source="comparable_fares", focus=_CARPOOL, by=("ride_type", *_PLACE, "trip_distance"),
     ),
@@ -181,8 +179,8 @@ METRICS = (
         "Share of Carpool riders who are price-sensitive, of those whose segment is known. By ride_type beside"
         " Regular.",
         "share", "up",
-        "ratio(COUNT(DISTINCT CASE WHEN is_price_sensitive THEN rider_user_key END),"
-        " COUNT(DISTINCT CASE WHEN is_price_sensitive IS NOT NULL THEN rider_user_key END))",
+        "ratio(COUNT(DISTINCT CASE WHEN is_price_sensitive THEN rider_user_key END), COUNT(DISTINCT CASE WHEN"
+        " is_price_sensitive IS NOT NULL THEN rider_user_key END))",
         source="journeys", focus=_CARPOOL, by=("ride_type", *_PLACE),
     ),
     Metric(
@@ -201,15 +199,14 @@ METRICS = (
     ),
     Metric(
         "driver_idle_time_between_fares",
-        "Mean minutes that a driver waits online, nobody on board, from the last dropoff of a ride to the first"
-        " pickup of"
-        " the next in the same session; at the time and place of that pickup.",
+        "Mean minutes that a driver waits online, nobody on board, from the last dropoff of a ride to the first pickup"
+        " of the next in the same session; at the time and place of that pickup.",
         "minutes", "down", "mean(idle_minutes)", source="driver_cycles", time="picked_up_at", by=(*_DRIVERS, *_WHERE),
     ),
     Metric(
         "driver_utilisation_rate",
-        "Time of drivers with a rider on board over their time online. Time online counts where the ride starts that it"
-        " leads to.",
+        "Time of drivers with a rider on board over their time online. Time online counts where the ride starts that"
+        " it leads to.",
         "share", "up", "ratio(SUM(occupied_seconds), SUM(online_seconds))", source="driver_time",
         by=(*_DRIVERS, *_WHERE),
     ),
@@ -225,15 +222,13 @@ METRICS = (
     _carpool_ride(
         "vehicle_miles_avoided",
         "Miles that the riders of Carpool rides would have been driven alone less those that the vehicles drove,"
-        " summed over"
-        " rides where both are known.",
+        " summed over rides where both are known.",
         "miles", "up", "SUM(direct_miles - total_distance)", by=_WHERE,
     ),
     _carpool_ride(
         "emissions_avoided",
         "Vehicle miles avoided by Carpool times the emission factor of the vehicle, in that factor's unit; vehicles"
-        " without a"
-        " factor are left out.",
+        " without a factor are left out.",
         "score", "up", "SUM((direct_miles - total_distance) * emission_factor)", by=("city", "vehicle_type"),
     ),
     # Adoption
@@ -257,14 +252,13 @@ METRICS = (
     _active_riders(
         "weekly_active_carpool_riders",
         "Distinct riders with a Carpool journey in the week (by day: in the seven days that end with it); coarser"
-        " grains"
-        " give the mean of their weeks.",
+        " grains give the mean of their weeks.",
         per="week", rolling=7, grain="week",
     ),
     _active_riders(
         "monthly_active_carpool_riders",
-        "Distinct riders with a Carpool journey in the month (by day or week: in the 28 days that end with it); coarser"
-        " grains give the mean of their months.",
+        "Distinct riders with a Carpool journey in the month (by day or week: in the 28 days that end with it);"
+        " coarser grains give the mean of their months.",
         per="month", rolling=28, grain="month",
     ),
     _active_drivers(
@@ -274,23 +268,20 @@ METRICS = (
     ),
     _active_drivers(
         "weekly_active_carpool_drivers",
-        "Distinct drivers with a Carpool ride in the week (by day: in the seven days that end with it); coarser"
-        " grains give"
-        " the mean of their weeks.",
+        "Distinct drivers with a Carpool ride in the week (by day: in the seven days that end with it); coarser grains"
+        " give the mean of their weeks.",
         per="week", rolling=7, grain="week",
     ),
     _active_drivers(
         "monthly_active_carpool_drivers",
-        "Distinct drivers with a Carpool ride in the month (by day or week: in the 28 days that end with it);"
-        " coarser grains"
-        " give the mean of their months.",
+        "Distinct drivers with a Carpool ride in the month (by day or week: in the 28 days that end with it); coarser"
+        " grains give the mean of their months.",
         per="month", rolling=28, grain="month",
     ),
     Metric(
         "new_user_carpool_first_ride_share",
-        "Of new riders (account made at most 30 days before) who took their first ride in the period, the share"
-        " whose first"
-        " ride was Carpool.",
+        "Of new riders (account made at most 30 days before) who took their first ride in the period, the share whose"
+        " first ride was Carpool.",
         "share", "up", "share(is_carpool)", source="first_rides", by=(*_WHERE, "rider_demographics"),
     ),
     Metric(
@@ -301,8 +292,7 @@ METRICS = (
     _carpool_ride(
         "average_fill_rate",
         "Mean riders on board of Carpool vehicles over the pooled part of the trip (two or more on board), by time."
-        " Over all"
-        " time with a rider on board: average_fill_rate_occupied.",
+        " Over all time with a rider on board: average_fill_rate_occupied.",
         "count", "up", "ratio(SUM(pooled_rider_seconds), SUM(pooled_seconds))",
     ),
     _carpool_ride(
@@ -324,15 +314,13 @@ METRICS = (
     _earned(
         "driver_earnings_per_hour",
         "Earnings of drivers from rides over their driving hours. By ride_type for Carpool and standard rides; the"
-        " difference"
-        " is driver_earnings_per_hour_difference.",
+        " difference is driver_earnings_per_hour_difference.",
         sql="ratio(SUM(CASE WHEN total_duration IS NOT NULL THEN earnings END), SUM(total_duration) / 3600.0)",
     ),
     _earned(
         "driver_earnings_per_mile",
-        "Earnings of drivers from rides over miles driven. By ride_type for Carpool and standard rides; the"
-        " difference is"
-        " driver_earnings_per_mile_difference.",
+        "Earnings of drivers from rides over miles driven. By ride_type for Carpool and standard rides; the difference"
+        " is driver_earnings_per_mile_difference.",
         sql="ratio(SUM(CASE WHEN total_distance IS NOT NULL THEN earnings END), SUM(total_distance))",
     ),
     *(
@@ -357,11 +345,9 @@ METRICS = (
     ),
     Metric(
         "driver_earnings_change_after_opt_in",
-        "Relative change of drivers' total earnings after they opted in to Carpool: from then on against as many"
-        " days before,"
-        " at most 28, dated by the opt-in. By carpool_drivers, those who did not opt in stand beside, around the"
-        " middle of"
-        " the others' opt-ins. Nobody was assigned: observational.",
+        "Relative change of drivers' total earnings after they opted in to Carpool: from then on against as many days"
+        " before, at most 28, dated by the opt-in. By carpool_drivers, those who did not opt in stand beside, around"
+        " the middle of the others' opt-ins. Nobody was assigned: observational.",
         "share", "up", "ratio(SUM(after_amount), SUM(before_amount)) - 1", source="opt_in_earnings",
         focus=("carpool_drivers", "carpool_drivers = 'opted in'"),
         by=("carpool_drivers", *_DRIVERS, *_PLACE),
@@ -383,8 +369,8 @@ METRICS = (
     ),
     _ride(
         "platform_take_rate", "Platform revenue over gross fares, of rides where both are known.", "share", "up",
-        "ratio(SUM(CASE WHEN total_fare IS NOT NULL THEN platform_revenue END),"
-        " SUM(CASE WHEN platform_revenue IS NOT NULL THEN total_fare END))",
+        "ratio(SUM(CASE WHEN total_fare IS NOT NULL THEN platform_revenue END), SUM(CASE WHEN platform_revenue IS NOT"
+        " NULL THEN total_fare END))",
     ),
     _ride(
         "profit_per_ride", "Mean platform revenue less variable cost, of rides where both are known.", "currency", "up",
@@ -411,8 +397,7 @@ METRICS = (
     _rider_answer(
         "carpool_rider_nps",
         "Net promoter score of riders on Carpool, -100 to 100: percent of answers 9 or 10 less percent 0 to 6. By"
-        " ride_type"
-        " beside Regular.",
+        " ride_type beside Regular.",
         sql=_NPS, where="respondent = 'rider' AND kind = 'nps'", by=("ride_type", *_PLACE, *_RIDERS),
     ),
     *(
@@ -447,14 +432,12 @@ METRICS = (
     # Trouble
     _cancelled(
         "carpool_rider_cancellation_rate", "Carpool bookings cancelled by the rider over Carpool bookings. By"
-        " ride_type beside"
-        " Regular.",
+        " ride_type beside Regular.",
         sql=rate_by_kind("by_rider", "cause_number"), by=("ride_type", *_WHERE, *_RIDERS, "cancellation_reason"),
     ),
     _cancelled(
         "carpool_driver_cancellation_rate", "Carpool bookings cancelled by the driver over Carpool bookings. By"
-        " ride_type"
-        " beside Regular.",
+        " ride_type beside Regular.",
         sql=rate_by_kind("by_driver", "cause_number"), by=("ride_type", *_WHERE, *_DRIVERS, "cancellation_reason"),
     ),
     _complaint(

@@ -29,20 +29,15 @@ QUESTIONS = (
             "road_infrastructure_use": "Pooling carries more people over the same roads. What can be shown of it are"
             " passengers_per_vehicle_mile and vehicle_miles_avoided; how full the roads are is not in these tables.",
             "competitive_differentiation": "A good carpool may draw riders from rivals who have none, and keep them."
-            " Nothing"
-            " here knows of rivals, so it stays a claim until someone brings their prices or a survey.",
+            " Nothing here knows of rivals, so it stays a claim until someone brings their prices or a survey.",
             "mission_connecting_people": "Riders who would never have met share a car. The query rider_pairs counts"
-            " distinct"
-            " pairs who were on board together; whether they spoke, it cannot tell.",
+            " distinct pairs who were on board together; whether they spoke, it cannot tell.",
             "mission_building_community": "Cheaper rides let people go to what brings them together. That is"
-            " indirect and for"
-            " interviews rather than for a number.",
+            " indirect and for interviews rather than for a number.",
             "mission_efficiency_sustainability": "Fewer vehicle miles for the same journeys:"
-            " passengers_per_vehicle_mile,"
-            " vehicle_miles_avoided and emissions_avoided tell how far that goes.",
+            " passengers_per_vehicle_mile, vehicle_miles_avoided and emissions_avoided tell how far that goes.",
             "mission_accessibility": "A lower price opens rides to more people. carpool_fare_discount says how much"
-            " lower,"
-            " price_sensitive_rider_share whether those for whom it matters come.",
+            " lower, price_sensitive_rider_share whether those for whom it matters come.",
         },
     ),
     Question(
@@ -59,7 +54,8 @@ QUESTIONS = (
             "platform_take_rate", "profit_per_ride", "cost_per_passenger_mile", "cost_per_passenger_mile_reduction",
             "carpool_rider_csat", "carpool_rider_nps", "rider_satisfaction_price", "rider_satisfaction_travel_time",
             "rider_satisfaction_co_passenger", "carpool_driver_dsat", "carpool_driver_nps",
-            "driver_satisfaction_earnings", "driver_satisfaction_multi_stop_ease", "driver_satisfaction_instruction_clarity",
+            "driver_satisfaction_earnings", "driver_satisfaction_multi_stop_ease",
+            "driver_satisfaction_instruction_clarity",
             "carpool_rider_cancellation_rate", "carpool_driver_cancellation_rate", "carpool_complaint_rate",
             "complaints_detour_too_long", "complaints_co_passenger_discomfort", "complaints_safety_concern", *_SLICES,
             "request_funnel", "carpool_rider_retention", "ride_volume_ahead", "carpool_price_test", "detour_rise",
@@ -72,8 +68,7 @@ QUESTIONS = (
         ),
         notes={
             "metric_purpose": "The set has one use: to see how the feature does, and which of matching, riders' and"
-            " drivers'"
-            " experience, or prices to work on next. A number that leads to none of these can go.",
+            " drivers' experience, or prices to work on next. A number that leads to none of these can go.",
         },
     ),
     Question(
@@ -90,24 +85,19 @@ QUESTIONS = (
         notes={
             "no_passenger_limit": "A ride takes as many riders as it has segments: a fifth needs no new column.",
             "tradeoff_query_complexity": "Some questions join both facts, which is more to write and slower on very"
-            " many rows."
-            " The model rides adds segments up once a ride, so that metrics need not.",
+            " many rows. The model rides adds segments up once a ride, so that metrics need not.",
             "tradeoff_storage_vs_query": "Kept apart, facts store each thing once and are joined; riders put as an"
-            " array into"
-            " fact_rides store more and make a few queries short. Here they are apart.",
+            " array into fact_rides store more and make a few queries short. Here they are apart.",
             "alternative_json_or_array": "Riders as JSON or arrays inside a ride are hard to index, to check and to"
-            " correct,"
-            " and leave standard SQL behind; every question about riders would begin by unpacking. Not chosen.",
+            " correct, and leave standard SQL behind; every question about riders would begin by unpacking. Not"
+            " chosen.",
             "tradeoff_sequence_vs_timestamp": "Sequence numbers repeat what times say. They read well and can"
-            " contradict;"
-            " segment_sequence_consistency finds where, and metrics use the times.",
+            " contradict; segment_sequence_consistency finds where, and metrics use the times.",
             "alternative_rider_segment_bridge": "A bridge between segments and riders would let several people share"
-            " one"
-            " segment, at the price of one more join everywhere. rider_user_key stays in the segment; a party counts by"
-            " party_size.",
+            " one segment, at the price of one more join everywhere. rider_user_key stays in the segment; a party"
+            " counts by party_size.",
             "star_schema_choice": "Facts and dimensions in a star suit a warehouse for reports, the more so as it"
-            " grows:"
-            " dimensions are joined many to one, so slices never repeat a ride.",
+            " grows: dimensions are joined many to one, so slices never repeat a ride.",
         },
     ),
 )

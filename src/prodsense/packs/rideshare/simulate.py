@@ -21,8 +21,22 @@ from prodsense.simulate import columns as col
 from prodsense.simulate.arrivals import DAY
 
 from .simulate_city import (
-    AGES, BEFORE, CARPOOL_CHANCE, CITIES, GENDERS, LAKESIDE, NEVER, PLACES_A_ZONE, SENSITIVITY, SUMMIT, ZONES, City,
-    Effects, Requests, make_city, make_requests,
+    AGES,
+    BEFORE,
+    CARPOOL_CHANCE,
+    CITIES,
+    GENDERS,
+    LAKESIDE,
+    NEVER,
+    PLACES_A_ZONE,
+    SENSITIVITY,
+    SUMMIT,
+    ZONES,
+    City,
+    Effects,
+    Requests,
+    make_city,
+    make_requests,
 )  # fmt: skip
 from .simulate_rides import SECONDS_A_MILE, Rides, make_rides, opt_in_days
 from .simulate_voices import voice_tables

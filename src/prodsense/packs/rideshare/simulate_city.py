@@ -178,11 +178,11 @@ def make_requests(city: City, scale: float, streams: Streams) -> Requests:
     eta = np.round(rng.gamma(6.0, 50.0, n) + 30)
     wait = eta * np.exp(rng.normal(0.0, 0.25, n))
     slow = pooled & (where == LAKESIDE) & (day >= city.surge_from)
-    wait = np.round(np.where(slow, wait * (1.0 + effects.wait_surge), wait))
+    wait = np.round(wait * np.where(slow, 1.0 + effects.wait_surge, 1.0))
     matched = rng.random(n) < np.where(pooled, 0.92, 0.96)
-    chance = 0.06 + effects.cancel_per_minute * wait / 60
+    leaves = 0.06 + effects.cancel_per_minute * wait / 60
     u = rng.random(n)
-    cancelled = np.where(u < chance, 1, np.where(matched & (u > 1 - np.where(pooled, 0.035, 0.02)), 2, 0))
+    cancelled = np.where(u < leaves, 1, np.where(matched & (u > 1 - np.where(pooled, 0.035, 0.02)), 2, 0))
     after = np.round(wait * rng.uniform(0.3, 1.0, n))
     return Requests(moment.astype(float), rider, origin, target, miles, np.where(pooled, CARPOOL, REGULAR), eta, wait,
                     matched, cancelled, after)  # fmt: skip

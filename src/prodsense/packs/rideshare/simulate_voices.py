@@ -119,13 +119,14 @@ def _surveys(
     for topic in RIDER_TOPICS:
         ask_riders(0.06, "csat", topic, 4.0, 0.9, 5, True)
     pooled = ended[rides.pooled[ended]]
-    for share, kind, topic, mean, sd, top in (
+    asked_drivers: list[tuple[float, str, str | None, float, float, int]] = [
         (0.12, "dsat", None, 4.1, 0.8, 5), (0.06, "nps", None, 7.9, 1.9, 10),
         *((0.06, "dsat", topic, 3.9, 0.9, 5) for topic in DRIVER_TOPICS),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for share, kind, about, mean, sd, top in asked_drivers:
         some = pooled[rng.random(pooled.size) < share]
         scores = users.scores(rng, np.full(some.size, mean), sd, 1 if top == 5 else 0, top)
-        parts.append((some, driver + rides.driver[some], "driver", kind, topic, scores))
+        parts.append((some, driver + rides.driver[some], "driver", kind, about, scores))
     which = np.concatenate([p[0] for p in parts])
     sizes = [p[0].size for p in parts]
     at = np.minimum(rides.end[which] + rng.uniform(30, 7200, which.size), city.days * DAY - 1.0)
