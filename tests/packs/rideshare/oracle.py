@@ -152,6 +152,8 @@ class Fleet:
         at = start or ride["at"]
         q = self.requests.get(self.of_segment.get(s["ride_segment_id"]), {})
         asked = q.get("request_timestamp")
+        if self.of_request.get(q.get("request_id")) != s["ride_segment_id"]:
+            asked = None  # a second journey of one request waited for nothing
         minutes = (end - start).total_seconds() / 60 if start and end else None
         direct, miles = s["direct_duration_estimate"], s["direct_distance_estimate"]
         row = {

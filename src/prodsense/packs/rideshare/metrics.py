@@ -1,8 +1,8 @@
 """What the rideshare pack measures, and what it can be sliced by.
 
 Unless a definition says otherwise: only completed rides count (they have an end); internal and test users are left
-out; everything about a ride is dated and placed by its start, everything about a rider's journey by its pickup; money is
-in major units; shares are 0 to 1. Metrics of Carpool that are read beside standard rides are those of Carpool until they
+out; what is about a ride is dated and placed by its start, what is about a rider's journey by its pickup; money is in
+major units; shares are 0 to 1. Metrics of Carpool that are read beside standard rides are those of Carpool until they
 are sliced by ride_type.
 """
 

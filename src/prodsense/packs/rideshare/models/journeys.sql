@@ -25,12 +25,12 @@
 -- column: rider_age_days = days since the rider's account was made [days]
 -- column: is_price_sensitive = the rider's price sensitivity segment says so; NULL where it is not known
 -- column: trip_purpose = commute, leisure or other
--- column: wait_seconds = from request to pickup; NULL where unknown or negative [seconds]
+-- column: wait_seconds = from request to pickup, of the journey that the request led to; NULL where unknown or negative [seconds]
 SELECT
     s.*,
     u.is_price_sensitive,
     q.trip_purpose,
-    CASE WHEN s.is_pickup_known AND s.picked_up_at >= q.request_timestamp
+    CASE WHEN l.is_of_request AND s.is_pickup_known AND s.picked_up_at >= q.request_timestamp
         THEN seconds_between(q.request_timestamp, s.picked_up_at)
     END AS wait_seconds
 FROM segments AS s
