@@ -187,6 +187,8 @@ def definition(metric: Any) -> str:
         parts.append("of other metrics, each aggregated at its own source")
     if metric.where:
         parts.append(f"where `{' '.join(metric.where.split())}`")
+    if metric.focus:
+        parts.append(f"where `{metric.focus[1]}`, unless asked by `{metric.focus[0]}`")
     if metric.time:
         parts.append(f"dated by `{metric.time}`")
     if metric.rolling:

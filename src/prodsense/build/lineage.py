@@ -156,7 +156,7 @@ def metric_lineage(
             source = current.source if "." in current.source else f"{pack}.{current.source}"
             relations.add(source)
             edges.add((source, own))
-            texts = filter(None, (current.sql, current.where))
+            texts = filter(None, (current.sql, current.where, *(current.focus or ())[1:]))
             return {column for text in texts for column in _columns(text, source, reader)}
         found: set[str] = set()
         for part in sorted(_names(current.sql)):

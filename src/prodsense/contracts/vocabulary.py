@@ -64,6 +64,7 @@ class Metric:
     matures: int = 0
     share_of: tuple[str, ...] | None = None
     as_of: str = ""
+    focus: tuple[str, str] | None = None
     grain: Grain = "all"
     hidden: bool = False
 

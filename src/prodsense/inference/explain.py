@@ -174,9 +174,13 @@ class _Asker:
             notes.append(f"no slices: {how.why}")
             return story
         named = [self.scope.dimension(name).name for name in dims]
-        wanted = named or [d for d in how.metric.by if d in self.scope.dimensions]
+        focus = {part.focus[0] for part in how.parts if part.focus}
+        if about := focus.intersection(named):
+            raise UsageError(f"{how.metric.name} is about one value of {about.pop()}: it does not add up from its"
+            f" slices")
+        wanted = named or [d for d in how.metric.by if d in self.scope.dimensions and d not in focus]
         if not wanted:
-            wanted = sorted(self.scope.dimensions)
+            wanted = sorted(self.scope.dimensions.keys() - focus)
         fit = read.sliceable(self.scope, how.parts, wanted)
         if named and len(fit) < len(named):
             missing = next(name for name in named if name not in fit)

@@ -19,7 +19,7 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.engines.dialect import render
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
-from prodsense.metrics.definitions import ORDER, Definition, define, derived, leaves, watched
+from prodsense.metrics.definitions import ORDER, Definition, define, derived, focused, leaves, watched
 from prodsense.metrics.filters import read_filter
 from prodsense.metrics.names import column, ident
 from prodsense.metrics.parts import MATCHED, Ctes, Part, shape_of, write
@@ -203,9 +203,11 @@ def compile(request: Request, scope: Scope) -> Plan:
     _check_compare(request, grain)
     plan = _Plan(scope, request, grain, by)
     wanted = {leaf.name: leaf for metric in metrics for leaf in leaves(scope, metric)}
+    wheres = read_filter(request.where) if request.where.strip() else None
+    asked = {*by, *(_names_in(wheres) if wheres is not None else ())}
     for leaf in wanted.values():
-        plan.add(leaf)
-    context = Context(scope, request, grain, read_filter(request.where) if request.where.strip() else None)
+        plan.add(focused(leaf, asked))
+    context = Context(scope, request, grain, wheres)
     sparse = bool(by) and any(part.sparse for part in plan.parts.values() if part.shape.by == by)
     ctes: Ctes = []
     selects: dict[str, exp.Select] = {}
@@ -224,6 +226,12 @@ def compile(request: Request, scope: Scope) -> Plan:
         sparse, max((d.metric.matures for d in plan.definitions.values()), default=0),
         tuple(dict.fromkeys(d.relation.name for d in plan.definitions.values())),
     )
+
+
+def _names_in(tree: exp.Expression) -> set[str]:
+    from sqlglot import exp
+
+    return {column.name.lower() for column in tree.find_all(exp.Column)}
 
 
 def _check_compare(request: Request, grain: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,7 @@ class Definition:
 
 def define(scope: Scope, metric: Metric) -> Definition:
     """Parse an aggregate metric and check its names against its source; SqlError says what is wrong."""
+    metric = focused(metric)
     origin = f"{scope.pack}.{metric.name}"
     relation = scope.relation(metric.source, origin)
     value = parse(metric.sql, origin)
@@ -103,6 +105,17 @@ def define(scope: Scope, metric: Metric) -> Definition:
     definition = Definition(metric, relation, time, value, where)
     _check_modifiers(definition, origin)
     return definition
+
+
+def focused(metric: Metric, asked: Collection[str] = ()) -> Metric:
+    """`metric` with its focus among its conditions, or without it where its dimension is among those `asked`."""
+    if metric.focus is None:
+        return metric
+    dimension, condition = metric.focus
+    if dimension not in asked:
+        where = f"({metric.where}) AND ({condition})" if metric.where else condition
+        return replace(metric, where=where, focus=None)
+    return replace(metric, focus=None)
 
 
 def _check_names(tree: exp.Expression, relation: Relation, origin: str) -> None:
@@ -188,9 +201,9 @@ def parts_of(scope: Scope, metric: Metric) -> tuple[str, ...]:
     if not names:
         raise SqlError(f"{origin}: has no source and names no metric")
     if metric.rolling or metric.per or metric.last or metric.matures or metric.where or metric.as_of \
-            or metric.share_of is not None:
+            or metric.share_of is not None or metric.focus:
         raise SqlError(
-            f"{origin}: is derived; rolling, per, last, matures, as_of, share_of and where belong to its parts"
+            f"{origin}: is derived; rolling, per, last, matures, as_of, share_of, focus and where belong to its parts"
         )
     return names
 

@@ -1,0 +1,174 @@
+"""One test for each thing that a naive version of the carpool model gets wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from prodsense.errors import UsageError
+from prodsense.packs import load_pack
+from prodsense.warehouse import Warehouse
+
+PACK = load_pack("rideshare")
+
+
+def number(warehouse: Warehouse, name: str, **asked: Any) -> Any:
+    (row,) = warehouse.metric(f"rideshare.{name}", grain="all", **asked).rows
+    return row[name]
+
+
+def by(warehouse: Warehouse, name: str, dimension: str, **asked: Any) -> dict[Any, Any]:
+    rows = warehouse.metric(f"rideshare.{name}", by=dimension, grain="all", **asked).rows
+    return {row[dimension]: row[name] for row in rows}
+
+
+def test_units_are_stated() -> None:
+    units = {name: {c.name: c.unit for c in PACK.tables[name].columns.values()} for name in PACK.tables}
+    assert units["fact_rides"] | {"ride_id": ""} == units["fact_rides"]
+    assert {n: units["fact_rides"][n] for n in ("total_duration", "total_distance", "total_fare")} == {
+        "total_duration": "seconds", "total_distance": "miles", "total_fare": "currency",
+    }  # fmt: skip
+    assert units["fact_ride_segments"]["direct_duration_estimate"] == "seconds"
+
+
+def test_only_keys_are_required() -> None:
+    required = {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in PACK.tables.items()}
+    assert required == {
+        "dim_users": {"user_key"}, "dim_location": {"location_key"}, "dim_ride_type": {"ride_type_key"},
+        "dim_vehicle": {"vehicle_key"}, "dim_date": {"date_key"}, "dim_time": {"time_key"}, "fact_rides": {"ride_id"},
+        "fact_ride_segments": {"ride_segment_id"}, "fact_ride_requests": {"request_id"}, "fact_driver_sessions": set(),
+        "fact_driver_earnings": set(), "support_tickets": set(), "survey_responses": set(),
+        "experiment_assignments": {"user_key", "variant"},
+    }  # fmt: skip
+
+
+def test_riders_never_repeat_ride_totals(fleet: Warehouse) -> None:
+    """Ride 101 has three riders, and its 30 of fares and 14 miles count once, however it is sliced."""
+    day = {"since": "2024-01-15", "until": "2024-01-16"}
+    assert number(fleet, "platform_take_rate", where="ride_type = 'Carpool'", **day) == 7.5 / 30
+    assert number(fleet, "passengers_per_vehicle_mile", where="ride_type = 'Carpool'", **day) == 20 / 14
+    # Asking rides for a rider's attribute would repeat them: refused, not wrong.
+    with pytest.raises(UsageError, match="cannot be sliced by rider_demographics"):
+        fleet.metric("rideshare.platform_take_rate", by="rider_demographics")
+    # Where it is allowed, rides are counted distinct: the three riders of 101 are one ride of each group.
+    shares = by(fleet, "carpool_ride_penetration", "rider_price_sensitivity", **day)
+    assert shares == {"high": 1 / 2, "low": 1, "price_sensitive": 1}
+
+
+def test_a_ride_without_segments_is_a_ride_of_its_type(fleet: Warehouse) -> None:
+    day = {"since": "2024-01-18", "until": "2024-01-19", "where": "city = 'Lakeside'"}
+    assert by(fleet, "total_ride_volume", "ride_type", **day) == {"Carpool": 1, "Regular": 1}
+    assert by(fleet, "fares_per_driver_trip", "ride_type", **day) == {"Carpool": None, "Regular": 1}
+    (broken,) = fleet.policies("rideshare.completed_rides_have_segments")[0].violations.rows
+    assert broken["ride_id"] == 112
+
+
+def test_only_completed_rides_count(own_fleet: Warehouse) -> None:
+    before = number(own_fleet, "total_ride_volume"), number(own_fleet, "driver_earnings_per_hour")
+    ride = {"ride_id": [106], "end_timestamp": ["2024-01-17 10:30:00"], "total_duration": [1800]}
+    own_fleet.ingest(pa.table({**ride, "start_timestamp": ["2024-01-17 10:00:00"], "ride_type_key": [1]}),
+                     table="rideshare.fact_rides")  # fmt: skip
+    own_fleet.build("rideshare")
+    after = number(own_fleet, "total_ride_volume"), number(own_fleet, "driver_earnings_per_hour")
+    assert before == (16, pytest.approx(211.5 / (27_600 / 3600)))
+    assert after == (17, pytest.approx(220.5 / (29_400 / 3600)))  # with its segment and the payment it had already
+
+
+def test_days_and_hours_are_those_of_the_start(fleet: Warehouse) -> None:
+    """104 starts at ten to midnight and ends on the next day; its rider's second journey begins at five past."""
+    assert by(fleet, "total_ride_volume", "hour_of_day")[23] == 1
+    rows = fleet.metric("rideshare.daily_active_carpool_riders").rows
+    assert {str(r["period"]): r["daily_active_carpool_riders"] for r in rows}["2024-01-17"] == 1
+    assert by(fleet, "average_detour_time_per_rider", "day_of_week")["Wednesday"] == 0
+    # A ride without a start is dated by its end less its driving time.
+    assert by(fleet, "total_ride_volume", "hour_of_day", since="2024-01-20", until="2024-01-21") == {8: 1, 12: 1, 13: 1}
+
+
+def test_keys_of_dates_are_those_of_the_start(own_fleet: Warehouse) -> None:
+    assert own_fleet.policies("rideshare.ride_keys_match_start")[0].holds
+    ride = {"ride_id": [104], "start_timestamp": ["2024-01-16 23:50:00"], "end_timestamp": ["2024-01-17 00:25:00"]}
+    own_fleet.ingest(pa.table({**ride, "date_key": [20240117], "time_key": [2350]}), table="rideshare.fact_rides")
+    own_fleet.build("rideshare")
+    (broken,) = own_fleet.policies("rideshare.ride_keys_match_start")[0].violations.rows
+    assert (broken["ride_id"], broken["violation"]) == (104, "date_key is not the day of the start")
+
+
+def test_riders_are_placed_by_their_own_pickup(fleet: Warehouse) -> None:
+    """101 starts Downtown, its third rider gets in Uptown; the ride itself is one of Downtown."""
+    day = {"since": "2024-01-15", "until": "2024-01-16"}
+    assert by(fleet, "daily_active_carpool_riders", "zone", **day) == {"Downtown": 2, "Uptown": 1}
+    assert by(fleet, "total_ride_volume", "zone", **day) == {"Downtown": 1, "Airport": 1}
+    assert by(fleet, "average_detour_time_per_rider", "route_corridor", **day) == {
+        "Downtown -> Airport": 15, "Downtown -> Uptown": 20, "Uptown -> Airport": 0,
+    }  # fmt: skip
+
+
+def test_one_person_may_ride_and_drive(own_fleet: Warehouse) -> None:
+    """User 6 rides in 108 and now drives a ride too: as a driver with a rating, as a rider with demographics."""
+    ride = {"ride_id": [200], "driver_user_key": [6], "ride_type_key": [1], "start_timestamp": ["2024-01-18 21:00:00"],
+            "end_timestamp": ["2024-01-18 21:20:00"]}  # fmt: skip
+    own_fleet.ingest(pa.table(ride), table="rideshare.fact_rides")
+    own_fleet.build("rideshare")
+    assert by(own_fleet, "daily_active_carpool_drivers", "driver_rating", since="2024-01-18")["4.8-5.0"] > 0
+    assert by(own_fleet, "daily_active_carpool_riders", "rider_demographics", since="2024-01-18")["45-54, male"] > 0
+
+
+def test_a_rider_with_two_journeys_shares_with_nobody(fleet: Warehouse) -> None:
+    rows = {row["ride_id"]: row for row in fleet.query("rideshare.riders_sharing_a_ride").rows}
+    assert (rows[104]["riders"], rows[104]["is_shared"]) == (1, False)
+    assert (rows[103]["riders"], rows[103]["is_shared"]) == (1, False)  # Carpool, but alone
+    assert by(fleet, "revenue_per_carpool_ride", "matched_passengers_in_batch")[3] == 7.5
+
+
+def test_internal_users_are_left_out(fleet: Warehouse) -> None:
+    """The ride of the test driver, and of the ride 108 the internal rider: who rode along is there."""
+    rides = {row["ride_id"]: row for row in fleet.show("rideshare.rides", limit=None).rows}
+    assert 107 not in rides and (rides[108]["riders"], rides[108]["segments"]) == (1, 1)
+    assert {row["request_id"] for row in fleet.show("rideshare.bookings", limit=None).rows}.isdisjoint({511, 512})
+    assert by(fleet, "carpool_rider_csat", "zone")["Uptown"] is None  # only the internal rider scored 108
+
+
+def test_late_requests_are_linked_whatever_day_they_came(own_fleet: Warehouse) -> None:
+    """A trip booked four days ahead waits from the request on; the link is found though the days differ."""
+    asked = {"request_id": [600], "rider_user_key": [5], "ride_id": [117], "requested_ride_type": ["Regular"],
+             "request_timestamp": ["2024-02-01 12:10:00"], "trip_purpose": ["leisure"]}  # fmt: skip
+    own_fleet.ingest(pa.table(asked), table="rideshare.fact_ride_requests")
+    own_fleet.build("rideshare")
+    waits = by(own_fleet, "pickup_wait_time", "ride_type", since="2024-02-05")
+    assert waits["Regular"] == pytest.approx((600 + 4 * 86_400) / 2)
+
+
+def test_sessions_without_times_still_give_a_rate_and_waits() -> None:
+    """Only seconds online are known: they count whole, and waits are those between rides of one day."""
+    import prodsense.warehouse
+
+    rides = {
+        "ride_id": [1, 2, 3], "driver_user_key": [7, 7, 7], "ride_type_key": [1, 1, 2],
+        "start_timestamp": ["2024-01-01 08:00:00", "2024-01-01 09:00:00", "2024-01-02 09:00:00"],
+        "end_timestamp": ["2024-01-01 08:30:00", "2024-01-01 09:30:00", "2024-01-02 09:30:00"],
+    }  # fmt: skip
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        warehouse.ingest(pa.table({"ride_type_key": [1, 2], "ride_type_name": ["Carpool", "Regular"]}),
+                         table="rideshare.dim_ride_type")  # fmt: skip
+        warehouse.ingest(pa.table(rides), table="rideshare.fact_rides")
+        warehouse.ingest(
+            pa.table({"ride_segment_id": [1, 2, 3], "ride_id": [1, 2, 3], "rider_user_key": [1, 2, 3],
+                      "segment_pickup_timestamp": rides["start_timestamp"],
+                      "segment_dropoff_timestamp": rides["end_timestamp"]}),
+            table="rideshare.fact_ride_segments",
+        )  # fmt: skip
+        warehouse.ingest(pa.table({"driver_user_key": [7, 7], "online_seconds": [7200, 3600]}),
+                         table="rideshare.fact_driver_sessions")  # fmt: skip
+        warehouse.build("rideshare")
+        assert number(warehouse, "driver_utilisation_rate") == 5400 / 10_800
+        assert number(warehouse, "driver_idle_time_between_fares") == 30
+
+
+def test_nothing_loaded_is_unknown_not_zero(own_fleet: Warehouse) -> None:
+    own_fleet.engine.execute("DELETE FROM rideshare.support_tickets")
+    own_fleet.engine.execute("DELETE FROM rideshare.fact_driver_earnings")
+    assert number(own_fleet, "carpool_complaint_rate") is None
+    assert number(own_fleet, "complaints_safety_concern") is None
+    assert number(own_fleet, "driver_earnings_per_hour") is None
