@@ -108,8 +108,9 @@ def funnel(
     log, behind = log_for(events) if not table.dimensions and kernels_funnel.applies(shape) else (None, "")
     request = _Request(table, shape, moment, log)
     rows = request.run(start, end)
+    window = "ever" if shape.within == funnel_sql.EVER else spoken(shape.within)
     extras: dict[str, Any] = {
-        "order": order, "entries": entries, "attribution": attribution, "within": "ever" if shape.within == funnel_sql.EVER else spoken(shape.within),
+        "order": order, "entries": entries, "attribution": attribution, "within": window,
         "since": since if since is None else start, "until": end, "censored": sum(r["censored"] for r in rows.values()),
         "form": kernels.form_of(log),
     }

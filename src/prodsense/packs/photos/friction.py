@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
 
 Row = dict[str, Any]
+#: A segment: dimensions and their values.
+Key = tuple[tuple[str, Any], ...]
+#: Uploads, and those of them that went wrong.
+Cell = tuple[int, int]
 
 SEGMENTS = "network_type, device, region, file_size_band"
 FEATURES = {
@@ -63,13 +67,24 @@ class Window:
         until = (as_of or moment).date() + timedelta(days=1)
         return cls(warehouse, as_of or moment, until - timedelta(days=days), until)
 
-    def ask(self, *metrics: str, by: Sequence[str] = ()) -> list[Row]:
-        """Rows of metrics over the window; slices that are not known are left out."""
+    def ask(self, *metrics: str, by: Sequence[str] = (), known: bool = True) -> list[Row]:
+        """Rows of metrics over the window; with `known`, slices that are not known are left out."""
         names = [f"photos.{name}" for name in metrics]
         found = self.warehouse.metric(
             *names, by=tuple(by), grain="all", since=self.since, until=self.until, as_of=self.as_of
         )
-        return [row for row in found.rows if all(row[name] is not None for name in by)]
+        return [row for row in found.rows if not known or all(row[name] is not None for name in by)]
+
+
+def totals(cells: Sequence[Row], metric: str, groups: Sequence[tuple[str, ...]]) -> dict[Key, float]:
+    """A metric that adds up over `cells`, by each of several groups of dimensions. Unknown slices are left out."""
+    found: dict[Key, float] = {}
+    for row in cells:
+        for names in groups if row[metric] is not None else ():
+            key = tuple((name, row[name]) for name in names)
+            if all(value is not None for _, value in key):
+                found[key] = found.get(key, 0) + row[metric]
+    return found
 
 
 def segments(by: str | None) -> list[tuple[str, ...]]:
@@ -88,28 +103,29 @@ def bottlenecks(
 ) -> Iterator[Row]:
     """The step that takes most of the measured time of a segment, and long enough that people wait for it."""
     window, judged = Window.of(warehouse, as_of, days), 0
-    for dims in segments(by):
-        sizes = {tuple(r[d] for d in dims): r["measured_uploads"] for r in window.ask("measured_uploads", by=dims)}
-        spent: dict[tuple[Any, ...], dict[str, float]] = {}
-        for row in window.ask("measured_seconds", by=("step", *dims)):
-            if row["measured_seconds"] is not None:
-                spent.setdefault(tuple(row[d] for d in dims), {})[row["step"]] = row["measured_seconds"]
-        for key, steps in spent.items():
-            uploads, total = sizes.get(key) or 0, sum(steps.values())
-            if uploads < min_uploads or not total:
-                continue
-            judged += 1
-            step = max(steps, key=lambda name: (steps[name], name))
-            each = steps[step] / uploads
-            if steps[step] < share * total or each < min_seconds:
-                continue
-            yield _finding(
-                {**dict(zip(dims, key, strict=True)), "step": step}, window, value=steps[step] / total, expected=share,
-                metric="share of the time measured", score=each,
-                reason=f"{step} takes {steps[step] / total:.0%} of the time measured, {each:.1f} s an upload"
-                       f" ({uploads} uploads)",
-                action=ADVICE.get(step),
-            )  # fmt: skip
+    asked = segments(by)
+    dims = [name for names in asked for name in names]
+    sizes = totals(window.ask("measured_uploads", by=dims, known=False), "measured_uploads", asked)
+    cells = window.ask("measured_seconds", by=("step", *dims), known=False)
+    spent: dict[Key, dict[str, float]] = {}
+    for key, seconds in totals(cells, "measured_seconds", [("step", *names) for names in asked]).items():
+        spent.setdefault(key[1:], {})[key[0][1]] = seconds
+    for segment, steps in spent.items():
+        uploads, total = int(sizes[segment]), sum(steps.values())
+        if uploads < min_uploads or not total:
+            continue
+        judged += 1
+        step = max(steps, key=lambda name: (steps[name], name))
+        each = steps[step] / uploads
+        if steps[step] < share * total or each < min_seconds:
+            continue
+        yield _finding(
+            {**dict(segment), "step": step}, window, value=steps[step] / total, expected=share,
+            metric="share of the time measured", score=each,
+            reason=f"{step} takes {steps[step] / total:.0%} of the time measured, {each:.1f} s an upload"
+                   f" ({uploads} uploads)",
+            action=ADVICE.get(step),
+        )  # fmt: skip
     if not judged:
         raise TooLittleError(f"fewer than {min_uploads} uploads with a measured time in the {days} days")
 
@@ -173,7 +189,7 @@ def steep_stages(
     """Stages after which a larger share is lost than the limit, and far more than after the others."""
     window, judged = Window.of(warehouse, as_of, days), 0
     for dims in segments(by):
-        given = {"by": ", ".join(dims) or None, "since": window.since, "until": window.until, "as_of": window.as_of}
+        given = {"by": ", ".join(dims) or None, "since": window.since, "until": window.until, "as_of": as_of}
         slices: dict[tuple[Any, ...], list[int]] = {}
         for row in warehouse.analyze("photos.upload_funnel", **given).rows:
             slices.setdefault(tuple(row[name] for name in dims), []).append(row["count"])
@@ -243,8 +259,6 @@ OUTCOMES = (
     ("transfers_begun", "transfers_lost", "transfers not completed"),
     ("uploads_started", "uploads_lost", "uploads not completed"),
 )
-Key = tuple[tuple[str, Any], ...]
-Cell = tuple[int, int]
 
 
 def suffering_segments(
@@ -259,16 +273,13 @@ def suffering_segments(
     """
     window = Window.of(warehouse, as_of, days)
     dims = [name for (name,) in segments(by)[1:]]
-    crossed = [*((name,) for name in dims), *combinations(dims, 2)]
-    measures = [name for made, lost, _ in OUTCOMES for name in (made, lost)]
-    answers = {names: window.ask(*measures, by=names) for names in ((), *crossed)}
+    groups: list[tuple[str, ...]] = [(), *((name,) for name in dims), *combinations(dims, 2)]
+    answers = window.ask(*(name for made, lost, _ in OUTCOMES for name in (made, lost)), by=dims, known=False)
     told: set[Key] = set()
     judged = 0
     for made, lost, called in OUTCOMES:
-        cells: dict[Key, Cell] = {
-            tuple((n, row[n]) for n in names): (row[made] or 0, row[lost] or 0)
-            for names, rows in answers.items() for row in rows
-        }
+        wrong = totals(answers, lost, groups)
+        cells = {key: (int(size), int(wrong[key])) for key, size in totals(answers, made, groups).items()}
         total = cells.pop((), (0, 0))
         sized = {key: cell for key, cell in cells.items() if min(cell[0], total[0] - cell[0]) >= min_uploads}
         judged += len(sized)
@@ -293,7 +304,7 @@ def _worse_segments(
 ) -> Iterator[tuple[Key, Association, float]]:
     """Segments that are worse than the rest, crossed ones first, with the association and its adjusted p-value.
 
-    A cell is (uploads, those that went wrong); `cells` are all of them, `sized` those large enough to be tested.
+    `cells` are all segments, `sized` those large enough to be tested.
     """
     from prodsense.behavior.associations import association, false_discovery
 

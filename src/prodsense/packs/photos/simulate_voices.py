@@ -1,4 +1,4 @@
-"""What surrounds the events: uploads as servers see them, attempts, edits, gestures, how the app ran, what users say."""
+"""What surrounds the events: uploads as servers see them, attempts, edits, gestures, how the app ran, what is said."""
 
 from __future__ import annotations
 

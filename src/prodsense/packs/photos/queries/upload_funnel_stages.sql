@@ -16,6 +16,7 @@ entered AS (
     SELECT DISTINCT s.upload_id, p.stage AS place
     FROM upload_steps AS s
     JOIN phases AS p ON p.phase = s.phase
+    WHERE s.is_entered
 ),
 counted AS (
     SELECT
