@@ -94,6 +94,7 @@ def test_policies(own_app: Warehouse, name: str) -> None:
     assert {row["upload_id"] for row in own_app.policies(f"photos.{name}")[0].violations.rows} == before | {upload}
 
 
+@pytest.mark.slow
 def test_pages_without_an_error(planted: tuple[Warehouse, dict[str, Any]]) -> None:
     warehouse, _ = planted
     for page in (warehouse.dashboard("photos.upload_experience"), warehouse.answer("Q7.1.1")):

@@ -12,8 +12,7 @@ _whole = partial(Chart, grain="all", form="bar", question="Q7.1.1")
 CHARTS = (
     Chart(
         "upload_funnel_chart",
-        "Uploads by the stage that they reached; the gap to the next one is who dropped. Of a segment: prodsense query"
-        " upload_funnel_stages --param device=...; side by side: prodsense analyze upload_funnel --param by=device"
+        "Uploads by the stage that they reached. Segments side by side: prodsense analyze upload_funnel --param by=device"
         " --chart FILE.",
         query="upload_funnel_stages",
         form="funnel",
@@ -29,9 +28,9 @@ CHARTS = (
         "success_by_network", "Uploads that got through once their transfer was begun, by network.",
         metrics=("upload_success_rate_from_transfer",), by=("network_type",),
     ),
-    _daily(
-        "time_by_day", "Seconds from initiation to seen live: the median, and the slowest tenth.",
-        metrics=("end_to_end_upload_time", "end_to_end_upload_time_p90"),
+    Chart(
+        "time_by_network", "Median seconds from initiation to the post seen live, by network and week.", grain="week",
+        metrics=("end_to_end_upload_time",), by=("network_type",), question="Q7.1.1",
     ),
     _whole(
         "step_time_by_network", "Mean seconds of what takes time in a phase, by network.",
@@ -40,9 +39,9 @@ CHARTS = (
     _whole(
         "speed_by_network", "How fast files go out, by network.", metrics=("upload_speed",), by=("network_type",),
     ),
-    _whole(
-        "errors_by_step", "Errors an upload that reached the phase, by what went wrong.",
-        metrics=("error_rate_per_step",), by=("step", "error_category"),
+    Chart(
+        "errors_by_step", "Errors an upload that reached the phase, by what went wrong.", form="heatmap", grain="all",
+        metrics=("error_rate_per_step",), by=("step", "error_category"), question="Q7.1.1",
     ),
     _whole(
         "abandonment_by_step", "Of uploads that reached a phase, the share that went no further.",
@@ -51,10 +50,6 @@ CHARTS = (
     _whole(
         "retries_by_error", "Retries that succeeded, by what had gone wrong before.",
         metrics=("retry_success_rate",), by=("error_category",),
-    ),
-    Chart(
-        "friction_table", "Each phase with its abandonment, errors and times.", query="friction_by_step", form="table",
-        question="Q7.1.1",
     ),
     Chart(
         "adoption_of_features", "Share of uploads that use each feature, by week.", grain="week",
@@ -80,12 +75,12 @@ DASHBOARDS = (
             Section(
                 "How long do they take?",
                 ("end_to_end_upload_time", "end_to_end_upload_time_p90", "data_transfer_time", "upload_speed"),
-                ("time_by_day", "step_time_by_network", "speed_by_network"),
+                ("time_by_network", "step_time_by_network", "speed_by_network"),
             ),
             Section(
                 "What breaks?",
                 ("anr_rate", "upload_crash_rate", "frame_drop_rate", "upload_retry_rate"),
-                ("errors_by_step", "retries_by_error", "friction_table"),
+                ("errors_by_step", "retries_by_error"),
             ),
             Section(
                 "What do people use, and what do they say?",

@@ -204,7 +204,7 @@ SELECT
     CASE WHEN j.is_success
         THEN seconds_between(COALESCE(j.initiated, j.first_at), COALESCE(j.confirmed, j.confirming, j.first_visible_at))
     END AS end_to_end_seconds,
-    CASE WHEN j.transfer > 0 THEN j.file_size_bytes * 8 / 1000.0 END AS kilobits,
+    CASE WHEN j.transfer > 0 THEN CAST(j.file_size_bytes AS DOUBLE) * 8 / 1000 END AS kilobits,
     CASE WHEN j.file_size_bytes IS NOT NULL AND j.transfer > 0 THEN j.transfer END AS transfer_seconds,
     CASE WHEN j.edits > 0 THEN j.filters > 0 END AS uses_filter,
     CASE WHEN j.edits > 0 THEN j.crops > 0 END AS uses_crop,
