@@ -318,6 +318,9 @@ def measures() -> dict[str, Measure]:
     told = {
         "upload_success_rate": Measure(logged, share("success")),
         "upload_success_rate_from_transfer": Measure([u for u in logged if max(u["phases"]) >= 6], share("success")),
+        "transfer_reach_rate": Measure(
+            logged, lambda rows: ratio(sum(max(r["phases"]) >= 6 for r in rows), len(rows))
+        ),
         "uploads_started": Measure(logged, lambda rows: float(len(rows))),
         "funnel_abandonment_rate": Measure(app.reached(), uploads_with("stop")),
         "upload_speed": Measure(fast, over("kbit", "transfer")),

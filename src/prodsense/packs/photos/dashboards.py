@@ -12,8 +12,8 @@ _whole = partial(Chart, grain="all", form="bar", question="Q7.1.1")
 CHARTS = (
     Chart(
         "upload_funnel_chart",
-        "Uploads by the stage that they reached. Segments side by side: prodsense analyze upload_funnel --param by=device"
-        " --chart FILE.",
+        "Uploads by the stage that they reached. Segments side by side: prodsense analyze upload_funnel"
+        " --param by=device --chart FILE.",
         query="upload_funnel_stages",
         form="funnel",
         x="stage",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
 
 _SEGMENTS = ("file_size_band", "network_type", "region", "device", "device_age")
 
@@ -72,6 +72,10 @@ METRICS = (
         "share", "up", "share(is_success)", source="upload_log", where="is_logged AND is_transferred", by=_SEGMENTS,
     ),
     _attempt("uploads_started", "Uploads initiated.", "count", "up", "COUNT(*)"),
+    _attempt(
+        "transfer_reach_rate", "Uploads whose transfer was begun over uploads initiated.", "share", "up",
+        "share(is_transferred)",
+    ),
     *(
         _attempt(
             name, says, "count", "none", f"COUNT(CASE WHEN {test} THEN 1 END)", hidden=True,
@@ -227,5 +231,14 @@ METRICS = (
     _usage(
         "feed_display_correctness_rate", "Completed uploads shown as they should be over completed uploads.",
         sql="share(is_shown_correctly)",
+    ),
+)
+
+TREES = (
+    MetricTree(
+        "success_before_and_after_the_transfer",
+        "Uploads that succeed are those that get to the transfer, times those of them that get through.",
+        metric="upload_success_rate",
+        sql="transfer_reach_rate * upload_success_rate_from_transfer",
     ),
 )

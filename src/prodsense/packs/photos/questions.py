@@ -9,8 +9,8 @@ QUESTIONS = (
         "Q7.1.1",
         "How good is it to upload a photo, and at which step do people wait, fail or give up?",
         (
-            "upload_success_rate", "upload_success_rate_from_transfer", "upload_funnel", "upload_funnel_chart",
-            "funnel_abandonment_rate", "end_to_end_upload_time", "gallery_load_time", "camera_load_time",
+            "upload_success_rate", "upload_success_rate_from_transfer", "transfer_reach_rate", "upload_funnel",
+            "upload_funnel_chart", "funnel_abandonment_rate", "end_to_end_upload_time", "gallery_load_time", "camera_load_time",
             "edit_apply_time", "data_transfer_time", "upload_speed", "upload_bottleneck_detector", "frame_drop_rate",
             "anr_rate", "upload_crash_rate", "error_rate_per_step", "upload_error_rate", "error_categorization",
             "upload_retry_rate", "retries_per_failed_upload", "retry_success_rate", "filter_adoption_rate",

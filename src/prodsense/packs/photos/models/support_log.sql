@@ -36,7 +36,7 @@ SELECT
     1,
     COALESCE(t.topic LIKE '%upload%', FALSE),
     COALESCE(t.topic LIKE '%compress%' OR t.topic LIKE '%artifact%' OR t.topic LIKE '%artefact%'
-        OR t.topic LIKE '%photo_quality%' OR t.topic LIKE '%image_quality%', FALSE)
+        OR t.topic LIKE '%quality%', FALSE)
 FROM told AS t
 CROSS JOIN known AS k
 LEFT JOIN upload_facts AS u ON u.upload_id = t.upload_id
