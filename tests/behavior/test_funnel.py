@@ -47,6 +47,17 @@ def table(engine: DuckDBEngine, log: Log, **columns: list[Any]) -> EventTable:
     return EventTable.of(engine, "behavior_test.log", "u", "t", "e")
 
 
+@pytest.mark.parametrize("entries", ["first", "best", "every"])
+def test_without_a_window_all_count_as_they_stand(engine: DuckDBEngine, entries: str) -> None:
+    log = [(1, 0, "view"), (1, 60 * 24 * 300, "pay"), (2, 60 * 24 * 300 - 1, "view"), (3, 60 * 24 * 300, "view")]
+    events = table(engine, log, g=["a", "a", "b", "b"])
+    found = funnel(events, ["view", "pay"], within="ever", entries=entries)
+    assert counts(found) == [3, 1] and found.extras["within"] == "ever" and found.extras["censored"] == 0
+    assert counts(funnel(events, ["view", "pay"], within="ever", entries=entries, by="g")) == [2, 0, 1, 1]
+    # With a window as long, those who entered lately are left out.
+    assert counts(funnel(events, ["view", "pay"], within="300d", entries=entries)) == [1, 1]
+
+
 def counts(answer: Any) -> list[int]:
     return [row["count"] for row in answer.rows]
 

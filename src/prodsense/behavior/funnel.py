@@ -69,6 +69,7 @@ def funnel(
     * A step is the name of an event (``"?coupon"`` is optional), or `step(...)` or `optional(...)`, which also take
       several events, a window since the step before and events that must not happen on the way.
     * `within`: the whole way takes at most this long (``"7d"``). May be left out where every step has a window.
+      ``"ever"`` is for ways that end by themselves (an order, an upload): no window, all count as they stand.
     * `order`: ``ordered`` (other events may happen between), ``strict`` (the very next event of the user is the
       next step) or ``any`` (enter with any step; row k counts those who did k of them).
     * `entries`: ``first`` counts a user's first entry in the window from `since` (inside) to `until` (outside),
@@ -107,8 +108,9 @@ def funnel(
     log, behind = log_for(events) if not table.dimensions and kernels_funnel.applies(shape) else (None, "")
     request = _Request(table, shape, moment, log)
     rows = request.run(start, end)
+    window = "ever" if shape.within == funnel_sql.EVER else spoken(shape.within)
     extras: dict[str, Any] = {
-        "order": order, "entries": entries, "attribution": attribution, "within": spoken(shape.within),
+        "order": order, "entries": entries, "attribution": attribution, "within": window,
         "since": since if since is None else start, "until": end, "censored": sum(r["censored"] for r in rows.values()),
         "form": kernels.form_of(log),
     }
@@ -144,6 +146,8 @@ def _choose(given: str, known: Sequence[str], what: str) -> None:
 
 def _window(within: str | timedelta | None, steps: Sequence[Step]) -> float:
     """The overall window in seconds: as given, else what the windows of the steps add up to."""
+    if isinstance(within, str) and within.strip().lower() == "ever":
+        return funnel_sql.EVER
     if within is not None:
         return seconds(within, "within")
     limits = [item.within for item in steps[1:] if not item.optional]

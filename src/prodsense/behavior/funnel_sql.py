@@ -27,13 +27,15 @@ from prodsense.behavior.events import EventTable
 from prodsense.behavior.funnel_steps import Step
 
 UNIT = "user_id, entry_pos"
+#: The window of a funnel without one, in seconds: longer than any log.
+EVER = 1e11
 
 
 @dataclass(frozen=True)
 class Shape:
     """What the statement depends on; values of the request are parameters.
 
-    `within` is the overall window in seconds.
+    `within` is the overall window in seconds; with EVER all entries count as they stand.
     """
 
     steps: tuple[Step, ...]
@@ -42,6 +44,11 @@ class Shape:
     attribution: str
     within: float
     quantiles: tuple[float, ...]
+
+    @property
+    def least_age(self) -> float:
+        """How long ago an entry has to be to count, in seconds."""
+        return 0.0 if self.within == EVER else self.within
 
     @property
     def required(self) -> list[int]:
@@ -131,7 +138,7 @@ class _Writer:
         first = shape.entries == "first"
         nth = ", ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY pos) AS nth" if first else ""
         dims = self.dims if shape.attribution == "entry" else []
-        over = f"CASE WHEN seconds_between(event_time, :as_of) >= {shape.within!r} THEN 1 ELSE 0 END AS complete"
+        over = f"CASE WHEN seconds_between(event_time, :as_of) >= {shape.least_age!r} THEN 1 ELSE 0 END AS complete"
         found = (
             f"SELECT {self._with('user_id', 'pos AS entry_pos', 'event_time AS entered', *dims)}, {over}{nth}"
             f" FROM placed WHERE ({test}) AND event_time >= :since AND event_time < :until"

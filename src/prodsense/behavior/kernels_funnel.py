@@ -80,11 +80,11 @@ class Walk:
             item.within is not None or item.without for item in shape.steps if not item.optional
         )
         if simple:
-            entries = self.best_entries(since, until, as_of - kernels.at_least(shape.within))
+            entries = self.best_entries(since, until, as_of - kernels.at_least(shape.least_age))
         else:
             entries = self._entries(since, until)
         user, moment, _ = self.arrays
-        complete = as_of - moment[entries] >= kernels.at_least(shape.within)
+        complete = as_of - moment[entries] >= kernels.at_least(shape.least_age)
         reached = np.full((len(entries), len(shape.steps)), NEVER, dtype=np.int64)
         reached[complete] = self._reached(entries[complete])
         reached[:, 0] = moment[entries]

@@ -82,7 +82,7 @@ def funnel(
     within: Annotated[
         str | None,
         typer.Option("--within", metavar="LENGTH", show_default=False,
-                     help="The whole way takes at most this: 7d, 12h, 30m."),
+                     help="The whole way takes at most this: 7d, 12h, 30m; or ever, for ways that end by themselves."),
     ] = None,
     step_within: Annotated[
         list[str] | None,

@@ -38,7 +38,7 @@ _KNOWN: Mapping[str, tuple[ParamType, str]] = {
     "until": ("date", "Day after the last one of entry, outside."),
     "as_of": ("timestamp", "The moment to look from; the newest event by default."),
     "tz": ("text", "Time zone of days and periods."),
-    "within": ("text", "The whole way takes at most this: 7d, 12h, 30m."),
+    "within": ("text", "The whole way takes at most this: 7d, 12h, 30m, or ever."),
     "order": ("text", "ordered, strict or any."),
     "entries": ("text", "first, best or every."),
     "attribution": ("text", "Whose value an entry takes: entry, first or last."),
