@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "analyze": Entry("Answers", "answers", "Rows of a named analysis."),
     "answer": Entry("Answers", "pages", "A question with its numbers, tables and pictures."),
     "dashboard": Entry("Answers", "pages", "Write a dashboard as one HTML file or a picture."),
+    "serve": Entry("Answers", "serve", "Dashboards, explorer, alerts and a JSON API in a browser."),
     "sessions": Entry("Behaviour", "behavior_activity", "Runs of events of one user without a long gap."),
     "retention": Entry("Behaviour", "behavior_activity", "Which share of the users comes back, by day of entry."),
     "lifecycle": Entry("Behaviour", "behavior_activity", "New, retained, resurrected, churned and dormant users."),

@@ -56,11 +56,29 @@ class DuckDBEngine:
         except duckdb.Error as error:
             self._con.close()
             raise _cannot_open(path, error) from None
-        # Times are UTC (DESIGN §7); a machine's zone must not leak into casts of timestamps with an offset.
-        self._con.execute(f"USE {CATALOG}.main; SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        self._settle()
         if path != ":memory:":
             spill = target + ".tmp"
             self._con.execute(f"SET temp_directory = '{spill.replace(chr(39), chr(39) * 2)}'")
+
+    def _settle(self) -> None:
+        """Settings that DuckDB keeps apart for each session."""
+        # Times are UTC (DESIGN §7); a machine's zone must not leak into casts of timestamps with an offset.
+        self._con.execute(f"USE {CATALOG}.main; SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+
+    def session(self, *, read_only: bool) -> DuckDBEngine:
+        """Another session on the same warehouse, for another thread; closing it leaves the warehouse open.
+
+        One that is `read_only` reads inside `transaction` only, and there sees one version of everything, whatever
+        others write.
+        """
+        other = object.__new__(_Reader if read_only else DuckDBEngine)
+        other.location, other.read_only = self.location, read_only or self.read_only
+        other._lock, other._depth = threading.RLock(), 0
+        with self._lock:
+            other._con = self._con.cursor()
+        other._settle()
+        return other
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -219,6 +237,25 @@ class DuckDBEngine:
         schema, _, _ = relation.rpartition(".")
         if schema:
             self._run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+
+
+class _Reader(DuckDBEngine):
+    """A session that only reads. A statement that fails does not spoil the transaction for those after it."""
+
+    def _run(self, sql: str, params: Params | None = None, *, fetch: bool = False) -> Any:
+        if sql == "BEGIN TRANSACTION":
+            sql = "BEGIN TRANSACTION READ ONLY"
+        elif not self._depth and sql not in ("COMMIT", "ROLLBACK"):
+            raise EngineError("a session that only reads asks inside transaction()")
+        try:
+            return super()._run(sql, params, fetch=fetch)
+        except EngineError:
+            if self._depth:
+                # DuckDB refuses everything after an error until the end of the transaction: go on in a new one.
+                with self._lock:
+                    self._con.execute("ROLLBACK")
+                    self._con.execute("BEGIN TRANSACTION READ ONLY")
+            raise
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,9 @@
+"""Pages. A router that is listed here is served; each route says by `may` who may call it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from prodsense.web.views import identity
+
+ROUTERS: tuple[APIRouter, ...] = (identity.router,)
