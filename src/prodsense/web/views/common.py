@@ -1,0 +1,158 @@
+"""What pages share: the frame around them, what a role is shown, and small answers kept while the data stay the same."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from prodsense.contracts.vocabulary import Metric
+from prodsense.errors import ProdsenseError
+from prodsense.packs.pack import Pack
+from prodsense.warehouse import Warehouse
+from prodsense.web import rendering
+from prodsense.web.actor import Actor
+from prodsense.web.pictures import NARROW, WIDE
+from prodsense.web.security import actor, site
+
+T = TypeVar("T")
+
+#: The most values of a dimension that a filter offers.
+MOST_VALUES = 100
+
+
+def show(request: Request, template: str, title: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page of the site inside its frame. What a form just did is said on top (``?said=``)."""
+    said = SAID.get(request.query_params.get("said", ""), "")
+    return rendering.page(request, template, status=status, title=title, said=said, **context)
+
+
+#: What a page says after a form was sent to it; texts of our own, so that no link can make a page say anything.
+SAID: Mapping[str, str] = {
+    "ack": "Acknowledged: it stays on the list, marked as seen.",
+    "close": "Closed. It will be raised again if it is seen after its quiet time.",
+    "reopen": "Open again.",
+    "snooze": "Snoozed: it is out of sight until then.",
+    "assign": "Assigned.",
+    "view": "Saved. You find it under saved views.",
+    "gone": "Removed.",
+    "event": "Noted. Charts of that time now show it.",
+    "user": "The user can now sign in by the link below.",
+    "changed": "Changed. Their open sessions have ended.",
+    "token": "Here is the token. It is shown this once.",
+}
+
+
+def back(address: str, said: str = "") -> RedirectResponse:
+    """Send the browser to a page of ours after a form, with a word of what was done."""
+    from prodsense.web.views.identity import local
+
+    target = local(address)
+    if said:
+        path, _, anchor = target.partition("#")
+        target = path + ("&" if "?" in path else "?") + f"said={said}" + (f"#{anchor}" if anchor else "")
+    return RedirectResponse(target, 303)
+
+
+def is_part(request: Request) -> bool:
+    """Whether a script asks for a part of a page, not a person for a page."""
+    return request.headers.get("x-part") == "1"
+
+
+def width_of(request: Request) -> int:
+    """The width that charts are laid out for: a phone's where the script says that its place is narrow."""
+    return NARROW if request.query_params.get("narrow") == "1" else WIDE
+
+
+def shows_sql(who: Actor) -> bool:
+    """Whether a role may read statements."""
+    return who.role in ("analyst", "admin")
+
+
+# -- small answers, kept -----------------------------------------------------------------------------
+
+_kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_lock = threading.Lock()
+_MOST_KEPT = 4000
+
+
+def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
+    """The answer to `key`, computed once for each version of the data and each thing that may see different data."""
+    who, here = actor(request), site(request)
+    whole = (id(here), here.version, who.role, tuple(sorted(who.attributes.items())), *key)
+    with _lock:
+        if whole in _kept:
+            _kept.move_to_end(whole)
+            found: T = _kept[whole]
+            return found
+    value = compute()
+    with _lock:
+        _kept[whole] = value
+        while len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return value
+
+
+def packs(warehouse: Warehouse) -> list[Pack]:
+    """The packs with data here."""
+    return [warehouse.pack(name) for name in warehouse.packs]
+
+
+def newest(request: Request, warehouse: Warehouse, pack: str) -> datetime | None:
+    """The newest moment of a pack's data; None where it has none, or where the role may not see that."""
+    from prodsense.inference.detect import newest as ask
+
+    return keep(request, ("newest", pack), lambda: attempt(lambda: ask(warehouse, [pack]), None))
+
+
+def slices(request: Request, warehouse: Warehouse, pack: str, metric: str) -> list[str]:
+    """The dimensions that a metric can be sliced by, those it declares first."""
+    from prodsense.metrics.definitions import leaves
+    from prodsense.metrics.paths import reachable
+
+    def ask() -> list[str]:
+        scope = warehouse.scope(pack)
+        found: Metric = scope.metrics[metric]
+        allowed = [set(reachable(scope, scope.full(leaf.source))) for leaf in leaves(scope, found)]
+        shared = set.intersection(*allowed) if allowed else set()
+        return [d for d in found.by if d in shared] + sorted(shared - set(found.by))
+
+    return keep(request, ("slices", pack, metric), lambda: attempt(ask, []))
+
+
+def values(request: Request, warehouse: Warehouse, pack: str, dimension: str, metrics: Sequence[str]) -> list[Any]:
+    """The values of a dimension, by the first of `metrics` that can be sliced by it, the commonest first."""
+
+    def ask() -> list[Any]:
+        for metric in metrics:
+            if dimension in slices(request, warehouse, pack, metric):
+                result = warehouse.metric(f"{pack}.{metric}", by=dimension, grain="all")
+                rows = sorted(result.rows, key=lambda r: -(_number(r.get(metric))))
+                return [row[dimension] for row in rows[:MOST_VALUES]]
+        return []
+
+    return keep(request, ("values", pack, dimension, tuple(metrics)), lambda: attempt(ask, []))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def attempt(ask: Callable[[], T], otherwise: T) -> T:
+    """What `ask` returns, or `otherwise` where the warehouse refuses."""
+    try:
+        return ask()
+    except ProdsenseError:
+        return otherwise
+
+
+def values_of(
+    request: Request, warehouse: Warehouse, pack: str, dimensions: Sequence[str], metrics: Sequence[str]
+) -> dict[str, list[Any]]:
+    """The values of several dimensions."""
+    return {d: values(request, warehouse, pack, d, metrics) for d in dimensions}

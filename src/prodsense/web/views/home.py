@@ -1,0 +1,89 @@
+"""The first page: how the products do, whether the data are fresh, what needs a look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from prodsense.charts.dashboards import headline_tiles
+from prodsense.packs.pack import Pack
+from prodsense.warehouse import Warehouse
+from prodsense.web.pictures import headline
+from prodsense.web.security import CurrentActor, CurrentSite, Reader, WebError, may
+from prodsense.web.views.common import attempt, keep, newest, packs, show
+from prodsense.web.views.dashboards import allowed, fetch_for
+
+router = APIRouter(include_in_schema=False, dependencies=[may("read")])
+
+#: So many numbers of each pack stand on the first page.
+KEY_NUMBERS = 4
+
+
+@router.get("/")
+def home(request: Request, warehouse: Reader, who: CurrentActor, site: CurrentSite) -> Response:
+    """The first page."""
+    shown = []
+    for pack in packs(warehouse):
+        dashboards = allowed(warehouse, pack)
+        shown.append({
+            "pack": pack, "newest": newest(request, warehouse, pack.name), "dashboards": dashboards,
+            "health": health(request, warehouse, pack) if who.may("data") else None,
+            "has_numbers": bool(key_metrics(pack)),
+        })
+    items = findings(warehouse) if who.may("act") else []
+    views = site.store.views(who)
+    return show(
+        request, "home.html", "Home", packs=shown, findings=items[:5], counts=Counter(f["severity"] for f in items),
+        total=len(items), views=views,
+    )  # fmt: skip
+
+
+@router.get("/numbers/{pack}")
+def numbers(request: Request, warehouse: Reader, pack: str) -> Response:
+    """The key numbers of a pack, as a part of the first page."""
+    if pack not in warehouse.packs:
+        raise WebError(404, f"there is no data of a pack named {pack}")
+    found = warehouse.pack(pack)
+
+    def ask() -> list[dict[str, Any]]:
+        names = key_metrics(found)
+        tiles = headline_tiles(names, fetch_for(request, warehouse, found))
+        return [
+            {**headline(tile), "address": f"/explore/{pack}.{name}"} for name, tile in zip(names, tiles, strict=True)
+        ]
+
+    return show(request, "part_tiles.html", "Key numbers", tiles=keep(request, ("numbers", pack), ask))
+
+
+def key_metrics(pack: Pack) -> list[str]:
+    """The metrics that lead a pack's dashboards: one of each section in turn, until there are enough."""
+    sections = [section.metrics for board in pack.dashboards.values() for section in board.sections if section.metrics]
+    found: list[str] = []
+    for place in range(max(map(len, sections), default=0)):
+        for metrics in sections:
+            if place < len(metrics) and metrics[place] not in found:
+                found.append(metrics[place])
+    return found[:KEY_NUMBERS]
+
+
+def health(request: Request, warehouse: Warehouse, pack: Pack) -> dict[str, Any]:
+    """How many models are built, behind or broken, and when a build ran last."""
+    from prodsense.build import status
+
+    def ask() -> dict[str, Any]:
+        models, tables = warehouse.definitions([pack.name])
+        states = list(attempt(lambda: status(warehouse.engine, models, tables), {}).values())
+        kinds = Counter(state.state for state in states)
+        built = max((state.built_at for state in states if state.built_at), default=None)
+        broken = [state for state in states if state.error]
+        return {"kinds": kinds, "built_at": built, "broken": broken, "total": len(states)}
+
+    return keep(request, ("health", pack.name), ask)
+
+
+def findings(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """The open items of the action queue, worst first."""
+    return attempt(lambda: list(warehouse.findings().rows), [])
