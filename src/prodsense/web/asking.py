@@ -29,6 +29,8 @@ PRESETS: Mapping[str, tuple[str, int]] = {
     "quarter": ("This quarter", 0),
     "year": ("This year", 0),
 }
+#: The same as choices of a form.
+RANGES = [("", "All time"), *((name, text) for name, (text, _) in PRESETS.items())]
 COMPARISONS = {"previous": "the period before", "year": "a year before"}
 GRAINS = ("day", "week", "month", "quarter", "year", "all")
 #: What a parameter of the address begins with when it filters a dimension.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -46,6 +47,16 @@ SAID: Mapping[str, str] = {
     "changed": "Changed. Their open sessions have ended.",
     "token": "Here is the token. It is shown this once.",
 }
+
+
+@contextmanager
+def reading(request: Request) -> Iterator[Warehouse]:
+    """The warehouse as the asker may see it, in one version of the data.
+
+    A context of the handler and no dependency of the route: a session belongs to the thread that opened it.
+    """
+    with site(request).reader(actor(request)) as warehouse:
+        yield warehouse
 
 
 def back(address: str, said: str = "") -> RedirectResponse:

@@ -14,15 +14,16 @@ from prodsense.charts.parts import spoken
 from prodsense.contracts.vocabulary import Chart, Dashboard, Metric, Section
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.asking import COMPARISONS, FILTER, GRAINS, PRESETS, Asked, condition, text_of
+from prodsense.web.asking import FILTER, RANGES, Asked, condition, text_of
 from prodsense.web.pictures import Picture, headline, picture
-from prodsense.web.security import CurrentActor, CurrentSite, Reader, WebError, may
+from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.site import Site
 from prodsense.web.views.common import (
     is_part,
     keep,
     newest,
     packs,
+    reading,
     show,
     shows_sql,
     slices,
@@ -34,73 +35,78 @@ router = APIRouter(include_in_schema=False, dependencies=[may("read")])
 
 
 @router.get("/dashboards")
-def index(request: Request, warehouse: Reader, who: CurrentActor, site: CurrentSite) -> Response:
+def index(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
     """All dashboards, by pack."""
-    groups = [(pack, allowed(warehouse, pack)) for pack in packs(warehouse)]
-    saved = [view for view in site.store.views(who) if view["path"].startswith("/dashboards/")]
-    return show(request, "dashboards.html", "Dashboards", groups=[g for g in groups if g[1]], views=saved)
+    with reading(request) as warehouse:
+        groups = [(pack, allowed(warehouse, pack)) for pack in packs(warehouse)]
+        saved = [view for view in site.store.views(who) if view["path"].startswith("/dashboards/")]
+        return show(request, "dashboards.html", "Dashboards", groups=[g for g in groups if g[1]], views=saved)
 
 
 @router.get("/dashboards/{name}")
-def dashboard(request: Request, warehouse: Reader, who: CurrentActor, site: CurrentSite, name: str) -> Response:
+def dashboard(request: Request, who: CurrentActor, site: CurrentSite, name: str) -> Response:
     """A dashboard: filters and frame at once, numbers and charts as they come (all at once with ``full=1``)."""
-    pack, board = find(warehouse, name)
-    asked = Asked.read(request.query_params)
-    path = f"/dashboards/{pack.name}.{board.name}"
-    metrics = metrics_of(board, pack)
-    choices = values_of(request, warehouse, pack.name, board.by, metrics)
-    whole = request.query_params.get("full") == "1"
-    sections = []
-    for place, section in enumerate(board.sections):
-        part = {"section": section, "place": place, "tiles": None, "charts": [], "policies": None}
-        if whole:
-            part |= {
-                "tiles": tiles_of(request, warehouse, pack, board, place, asked),
-                "charts": [
-                    drawn(request, warehouse, who, site, pack, board, place, i, asked)
-                    for i in range(len(section.charts))
-                ],
-                "policies": policies_of(request, warehouse, pack, section),
-            }
-        sections.append(part)
-    return show(
-        request, "dashboard.html", spoken(board.name), pack=pack, board=board, asked=asked, path=path, sections=sections,
-        choices=[(d, [(text_of(v), text_of(v)) for v in choices[d]]) for d in board.by if choices[d]],
-        newest=newest(request, warehouse, pack.name), presets=PRESETS, comparisons=COMPARISONS, grains=GRAINS,
-        filter_prefix=FILTER, whole=whole, query=request.url.query, views=views_here(site, who, path),
-        events=site.store.annotations(pack.name), chips=chips(asked, path),
-    )  # fmt: skip
+    with reading(request) as warehouse:
+        pack, board = find(warehouse, name)
+        asked = Asked.read(request.query_params)
+        path = f"/dashboards/{pack.name}.{board.name}"
+        metrics = metrics_of(board, pack)
+        choices = values_of(request, warehouse, pack.name, board.by, metrics)
+        whole = request.query_params.get("full") == "1"
+        sections = []
+        for place, section in enumerate(board.sections):
+            part = {"section": section, "place": place, "tiles": None, "charts": [], "policies": None}
+            if whole:
+                part |= {
+                    "tiles": tiles_of(request, warehouse, pack, board, place, asked),
+                    "charts": [
+                        drawn(request, warehouse, who, site, pack, board, place, i, asked)
+                        for i in range(len(section.charts))
+                    ],
+                    "policies": policies_of(request, warehouse, pack, section),
+                }
+            sections.append(part)
+        return show(
+            request, "dashboard.html", spoken(board.name), pack=pack, board=board, asked=asked, path=path, sections=sections,
+            choices=[(d, [(text_of(v), text_of(v)) for v in choices[d]]) for d in board.by if choices[d]],
+            newest=newest(request, warehouse, pack.name), range_options=RANGES, filter_prefix=FILTER,
+            whole=whole, query=request.url.query, views=views_here(site, who, path),
+            events=site.store.annotations(pack.name), chips=chips(asked, path),
+        )  # fmt: skip
 
 
 @router.get("/dashboards/{name}/tiles/{place}")
-def tiles(request: Request, warehouse: Reader, name: str, place: int) -> Response:
+def tiles(request: Request, name: str, place: int) -> Response:
     """The numbers of a section, as a part of its dashboard."""
-    pack, board = find(warehouse, name)
-    section_of(board, place)
-    found = tiles_of(request, warehouse, pack, board, place, Asked.read(request.query_params))
-    return show(request, "part_tiles.html", spoken(board.name), tiles=found)
+    with reading(request) as warehouse:
+        pack, board = find(warehouse, name)
+        section_of(board, place)
+        found = tiles_of(request, warehouse, pack, board, place, Asked.read(request.query_params))
+        return show(request, "part_tiles.html", spoken(board.name), tiles=found)
 
 
 @router.get("/dashboards/{name}/charts/{place}/{number}")
 def chart(
-    request: Request, warehouse: Reader, who: CurrentActor, site: CurrentSite, name: str, place: int, number: int
+    request: Request, who: CurrentActor, site: CurrentSite, name: str, place: int, number: int
 ) -> Response:
     """One chart of a section, as a part of its dashboard."""
-    pack, board = find(warehouse, name)
-    section = section_of(board, place)
-    if not 0 <= number < len(section.charts):
-        raise WebError(404, f"there is no chart {number} in that section")
-    asked = Asked.read(request.query_params)
-    shown = drawn(request, warehouse, who, site, pack, board, place, number, asked)
-    return show(request, "part_chart.html", spoken(board.name), shown=shown)
+    with reading(request) as warehouse:
+        pack, board = find(warehouse, name)
+        section = section_of(board, place)
+        if not 0 <= number < len(section.charts):
+            raise WebError(404, f"there is no chart {number} in that section")
+        asked = Asked.read(request.query_params)
+        shown = drawn(request, warehouse, who, site, pack, board, place, number, asked)
+        return show(request, "part_chart.html", spoken(board.name), shown=shown)
 
 
 @router.get("/dashboards/{name}/policies/{place}")
-def policies(request: Request, warehouse: Reader, name: str, place: int) -> Response:
+def policies(request: Request, name: str, place: int) -> Response:
     """The state of a section's policies, as a part of its dashboard."""
-    pack, board = find(warehouse, name)
-    found = policies_of(request, warehouse, pack, section_of(board, place))
-    return show(request, "part_policies.html", spoken(board.name), views=found)
+    with reading(request) as warehouse:
+        pack, board = find(warehouse, name)
+        found = policies_of(request, warehouse, pack, section_of(board, place))
+        return show(request, "part_policies.html", spoken(board.name), views=found)
 
 
 # -- what a dashboard is made of ---------------------------------------------------------------------

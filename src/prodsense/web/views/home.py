@@ -12,8 +12,8 @@ from prodsense.charts.dashboards import headline_tiles
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web.pictures import headline
-from prodsense.web.security import CurrentActor, CurrentSite, Reader, WebError, may
-from prodsense.web.views.common import attempt, keep, newest, packs, show
+from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
+from prodsense.web.views.common import attempt, keep, newest, packs, reading, show
 from prodsense.web.views.dashboards import allowed, fetch_for
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
@@ -23,39 +23,41 @@ KEY_NUMBERS = 4
 
 
 @router.get("/")
-def home(request: Request, warehouse: Reader, who: CurrentActor, site: CurrentSite) -> Response:
+def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
     """The first page."""
-    shown = []
-    for pack in packs(warehouse):
-        dashboards = allowed(warehouse, pack)
-        shown.append({
-            "pack": pack, "newest": newest(request, warehouse, pack.name), "dashboards": dashboards,
-            "health": health(request, warehouse, pack) if who.may("data") else None,
-            "has_numbers": bool(key_metrics(pack)),
-        })
-    items = findings(warehouse) if who.may("act") else []
-    views = site.store.views(who)
-    return show(
-        request, "home.html", "Home", packs=shown, findings=items[:5], counts=Counter(f["severity"] for f in items),
-        total=len(items), views=views,
-    )  # fmt: skip
+    with reading(request) as warehouse:
+        shown = []
+        for pack in packs(warehouse):
+            dashboards = allowed(warehouse, pack)
+            shown.append({
+                "pack": pack, "newest": newest(request, warehouse, pack.name), "dashboards": dashboards,
+                "health": health(request, warehouse, pack) if who.may("data") else None,
+                "has_numbers": bool(key_metrics(pack)),
+            })
+        items = findings(warehouse) if who.may("act") else []
+        views = site.store.views(who)
+        return show(
+            request, "home.html", "Home", packs=shown, findings=items[:5], counts=Counter(f["severity"] for f in items),
+            total=len(items), views=views,
+        )  # fmt: skip
 
 
 @router.get("/numbers/{pack}")
-def numbers(request: Request, warehouse: Reader, pack: str) -> Response:
+def numbers(request: Request, pack: str) -> Response:
     """The key numbers of a pack, as a part of the first page."""
-    if pack not in warehouse.packs:
-        raise WebError(404, f"there is no data of a pack named {pack}")
-    found = warehouse.pack(pack)
+    with reading(request) as warehouse:
+        if pack not in warehouse.packs:
+            raise WebError(404, f"there is no data of a pack named {pack}")
+        found = warehouse.pack(pack)
 
-    def ask() -> list[dict[str, Any]]:
-        names = key_metrics(found)
-        tiles = headline_tiles(names, fetch_for(request, warehouse, found))
-        return [
-            {**headline(tile), "address": f"/explore/{pack}.{name}"} for name, tile in zip(names, tiles, strict=True)
-        ]
+        def ask() -> list[dict[str, Any]]:
+            names = key_metrics(found)
+            tiles = headline_tiles(names, fetch_for(request, warehouse, found))
+            return [
+                {**headline(tile), "address": f"/explore/{pack}.{name}"} for name, tile in zip(names, tiles, strict=True)
+            ]
 
-    return show(request, "part_tiles.html", "Key numbers", tiles=keep(request, ("numbers", pack), ask))
+        return show(request, "part_tiles.html", "Key numbers", tiles=keep(request, ("numbers", pack), ask))
 
 
 def key_metrics(pack: Pack) -> list[str]:
