@@ -75,7 +75,8 @@ def annotate(spec: dict[str, Any], marks: Sequence[Mapping[str, Any]]) -> None:
         "encoding": {
             "x": {"field": "at", "type": "temporal", **{k: axis[k] for k in ("scale", "title", "axis") if k in axis}},
             "tooltip": [
-                {"field": "at", "type": "temporal", "title": "day"}, {"field": "what", "type": "nominal", "title": "event"}
+                {"field": "at", "type": "temporal", "title": "day"},
+                {"field": "what", "type": "nominal", "title": "event"},
             ],
         },
     })

@@ -1,11 +1,13 @@
-"""What pages share: the frame around them, what a role is shown, and small answers kept while the data stay the same."""
+"""What pages share: the frame around them, what a role is shown, small answers kept while the data stay the same."""
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,8 +20,10 @@ from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web import rendering
 from prodsense.web.actor import Actor
-from prodsense.web.pictures import NARROW, WIDE
+from prodsense.web.asking import Asked
+from prodsense.web.pictures import NARROW, WIDE, Picture, annotate
 from prodsense.web.security import actor, site
+from prodsense.web.site import Site
 
 T = TypeVar("T")
 
@@ -167,3 +171,50 @@ def values_of(
 ) -> dict[str, list[Any]]:
     """The values of several dimensions."""
     return {d: values(request, warehouse, pack, d, metrics) for d in dimensions}
+
+
+# -- parts of several pages ---------------------------------------------------------------------------
+
+
+def with_events(shown: Picture, site: Site, pack: str, *, timed: bool) -> Picture:
+    """A chart over time with the known events of its time; they are not kept, for they change without the data."""
+    if shown.spec is None or not timed:
+        return shown
+    days = _days(shown.spec)
+    marks = [e for e in site.store.annotations(pack) if days and min(days) <= e["at"][:10] <= max(days)]
+    if not marks:
+        return shown
+    spec = copy.deepcopy(dict(shown.spec))
+    annotate(spec, marks)
+    notes = [*shown.notes, *(f"{mark['at'][:10]}: {mark['text']}" for mark in marks)]
+    return replace(shown, spec=spec, notes=notes)
+
+
+def _days(spec: Mapping[str, Any]) -> list[str]:
+    """The days that the data of a chart over time hold."""
+    stores = [*spec.get("datasets", {}).values(), (spec.get("data") or {}).get("values", [])]
+    stores += [(layer.get("data") or {}).get("values", []) for layer in spec.get("layer", [])]
+    found = [row.get("x") for rows in stores for row in rows or [] if isinstance(row, Mapping)]
+    return [x[:10] for x in found if isinstance(x, str) and x[:4].isdigit()]
+
+
+def export_links(path: str, asked: Asked) -> list[tuple[str, str]]:
+    """Where the numbers behind a chart can be had as files."""
+    links = []
+    for text, kind in (("CSV", "csv"), ("Parquet", "parquet"), ("PNG picture", "png"), ("JSON", "json")):
+        address = asked.address(path)
+        links.append((text, address + ("&" if "?" in address else "?") + f"as={kind}"))
+    return links
+
+
+def chips(asked: Asked, path: str) -> list[tuple[str, str]]:
+    """The filters that are set, each with the address of the page without it."""
+    return [
+        (f"{dimension.replace('_', ' ')}: {value}", asked.address(path, filters=asked.without(dimension, value)))
+        for dimension, chosen in asked.filters.items() for value in chosen
+    ]
+
+
+def views_here(site: Site, who: Any, path: str) -> list[dict[str, Any]]:
+    """The saved views of a page."""
+    return [view for view in site.store.views(who) if view["path"].split("?")[0] == path]

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from prodsense.charts.dashboards import chart_view, headline_tiles, policy_view
 from prodsense.charts.parts import spoken
 from prodsense.contracts.vocabulary import Chart, Dashboard, Metric, Section
+from prodsense.errors import UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web.asking import FILTER, RANGES, Asked, condition, text_of
@@ -19,7 +20,8 @@ from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.site import Site
 from prodsense.web.views.common import (
-    is_part,
+    chips,
+    export_links,
     keep,
     newest,
     packs,
@@ -28,7 +30,9 @@ from prodsense.web.views.common import (
     shows_sql,
     slices,
     values_of,
+    views_here,
     width_of,
+    with_events,
 )
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
@@ -67,7 +71,8 @@ def dashboard(request: Request, who: CurrentActor, site: CurrentSite, name: str)
                 }
             sections.append(part)
         return show(
-            request, "dashboard.html", spoken(board.name), pack=pack, board=board, asked=asked, path=path, sections=sections,
+            request, "dashboard.html", spoken(board.name), pack=pack, board=board, asked=asked, path=path,
+            sections=sections,
             choices=[(d, [(text_of(v), text_of(v)) for v in choices[d]]) for d in board.by if choices[d]],
             newest=newest(request, warehouse, pack.name), range_options=RANGES, filter_prefix=FILTER,
             whole=whole, query=request.url.query, views=views_here(site, who, path),
@@ -187,45 +192,18 @@ def drawn(
 
     key = ("chart", pack.name, board.name, place, number, asked.address(""), width, shows_sql(who))
     shown = keep(request, key, ask)
-    return with_events(shown, site, pack.name, found)
-
-
-def with_events(shown: Picture, site: Site, pack: str, found: Chart | None) -> Picture:
-    """A chart over time with the known events of its time; they are not kept, for they change without the data."""
-    import copy
-
-    from prodsense.web.pictures import annotate
-
-    if shown.spec is None or found is None or not found.metrics or found.grain == "all":
-        return shown
-    days = [row[0] for row in _days(shown)]
-    marks = [e for e in site.store.annotations(pack) if days and min(days) <= e["at"][:10] <= max(days)]
-    if not marks:
-        return shown
-    spec = copy.deepcopy(dict(shown.spec))
-    annotate(spec, marks)
-    notes = [*shown.notes, *(f"{mark['at'][:10]}: {mark['text']}" for mark in marks)]
-    return replace(shown, spec=spec, notes=notes)
-
-
-def _days(shown: Picture) -> list[tuple[str]]:
-    """The days that a chart's data hold, as far as its spec tells."""
-    found = []
-    stores = list((shown.spec or {}).get("datasets", {}).values()) + [(shown.spec or {}).get("data", {}).get("values", [])]
-    for layer in (shown.spec or {}).get("layer", []):
-        stores.append((layer.get("data") or {}).get("values", []))
-    for rows in stores:
-        found += [(row["x"][:10],) for row in rows or [] if isinstance(row, Mapping) and isinstance(row.get("x"), str)
-                  and row["x"][:4].isdigit()]
-    return found
+    timed = found is not None and bool(found.metrics) and found.grain != "all"
+    return with_events(shown, site, pack.name, timed=timed)
 
 
 def adapted(chart: Chart, asked: Asked) -> Chart:
     """A declared chart with the page's grain and comparison, where it takes them."""
     changes: dict[str, Any] = {}
-    if chart.metrics and chart.grain != "all" and asked.grain and asked.grain != "all" and chart.form in ("line", "area", "bar"):
+    if not chart.metrics:
+        return chart
+    if chart.grain != "all" and asked.grain and chart.form in ("line", "area", "bar"):
         changes["grain"] = asked.grain
-    if chart.metrics and asked.compare and chart.form in ("line", "bar", "number") and len(chart.by) <= (chart.form == "bar"):
+    if asked.compare and chart.form in ("line", "bar", "number") and len(chart.by) <= (chart.form == "bar"):
         changes["compare"] = asked.compare
     return replace(chart, **changes) if changes else chart
 
@@ -233,7 +211,8 @@ def adapted(chart: Chart, asked: Asked) -> Chart:
 def policies_of(request: Request, warehouse: Warehouse, pack: Pack, section: Section) -> list[Any]:
     """The state of a section's policies."""
     fetch = fetch_for(request, warehouse, pack)
-    return keep(request, ("policies", pack.name, section.policies), lambda: [policy_view(n, fetch) for n in section.policies])
+    key = ("policies", pack.name, section.policies)
+    return keep(request, key, lambda: [policy_view(name, fetch) for name in section.policies])
 
 
 def drill_of(
@@ -252,34 +231,12 @@ def drill_of(
     return found
 
 
-def export_links(path: str, asked: Asked) -> list[tuple[str, str]]:
-    """Where the numbers behind a chart can be had as files."""
-    links = []
-    for text, kind in (("CSV", "csv"), ("Parquet", "parquet"), ("PNG picture", "png"), ("JSON", "json")):
-        address = asked.address(path)
-        links.append((text, address + ("&" if "?" in address else "?") + f"as={kind}"))
-    return links
-
-
-def chips(asked: Asked, path: str) -> list[tuple[str, str]]:
-    """The filters that are set, each with the address of the page without it."""
-    return [
-        (f"{dimension.replace('_', ' ')}: {value}", asked.address(path, filters=asked.without(dimension, value)))
-        for dimension, chosen in asked.filters.items() for value in chosen
-    ]
-
-
-def views_here(site: Site, who: Any, path: str) -> list[dict[str, Any]]:
-    """The saved views of a page."""
-    return [view for view in site.store.views(who) if view["path"].split("?")[0] == path]
-
-
 class Fetch:
     """What a page asks of the warehouse, in the state of its address: window and filters apply to every metric."""
 
     def __init__(self, request: Request, warehouse: Warehouse, pack: Pack, asked: Asked, metrics: Sequence[str]):
         self.request, self.warehouse, self.pack, self.asked = request, warehouse, pack, asked
-        self.window = asked.window(newest(request, warehouse, pack.name)) if asked.range or asked.since or asked.until else {}
+        self.window = asked.window(newest(request, warehouse, pack.name))
         known = values_of(request, warehouse, pack.name, list(asked.filters), metrics) if asked.filters else {}
         self.where = condition(asked.filters, known)
 
@@ -290,9 +247,7 @@ class Fetch:
                 reach = slices(self.request, self.warehouse, self.pack.name, name)
                 missing = [d for d in self.asked.filters if d not in reach]
                 if missing:
-                    from prodsense.errors import UsageError
-
-                    raise UsageError(f"{spoken(name)} cannot be filtered by {' or '.join(missing)}: it is not known there")
+                    raise UsageError(f"{spoken(name)} is not known by {' or '.join(missing)}: take that filter out")
             settings["where"] = f"({asked['where']}) AND {self.where}" if asked.get("where") else self.where
         if "since" not in asked and "until" not in asked:
             settings |= self.window
@@ -314,5 +269,3 @@ def fetch_for(
     """The fetcher of a page's state."""
     return Fetch(request, warehouse, pack, asked or Asked(), metrics)
 
-
-__all__ = ["Fetch", "allowed", "fetch_for", "is_part", "router"]

@@ -53,9 +53,8 @@ def numbers(request: Request, pack: str) -> Response:
         def ask() -> list[dict[str, Any]]:
             names = key_metrics(found)
             tiles = headline_tiles(names, fetch_for(request, warehouse, found))
-            return [
-                {**headline(tile), "address": f"/explore/{pack}.{name}"} for name, tile in zip(names, tiles, strict=True)
-            ]
+            paths = [f"/explore/{pack}.{name}" for name in names]
+            return [{**headline(tile), "address": path} for tile, path in zip(tiles, paths, strict=True)]
 
         return show(request, "part_tiles.html", "Key numbers", tiles=keep(request, ("numbers", pack), ask))
 
