@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from prodsense.web.views import dashboards, explore, home, identity, kept
+from prodsense.web.views import behaviour, dashboards, explore, home, identity, kept
 
-ROUTERS: tuple[APIRouter, ...] = (identity.router, home.router, dashboards.router, explore.router, kept.router)
+ROUTERS: tuple[APIRouter, ...] = (identity.router, home.router, dashboards.router, explore.router, behaviour.router, kept.router)
