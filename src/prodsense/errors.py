@@ -19,6 +19,10 @@ class UsageError(ProdsenseError):
     exit_code = 2
 
 
+class UnknownNameError(UsageError):
+    """There is nothing of that name."""
+
+
 class ContractError(ProdsenseError):
     """A file, table or declaration does not fit its contract."""
 

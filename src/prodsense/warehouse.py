@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prodsense.errors import NotBuiltError, ProdsenseError, UsageError, did_you_mean
+from prodsense.errors import NotBuiltError, ProdsenseError, UnknownNameError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prodsense.build import BuildReport, RestateReport
     from prodsense.build.lineage import Lineage
     from prodsense.contracts.tables import Table
-    from prodsense.contracts.vocabulary import Detector, Metric, Model
+    from prodsense.contracts.vocabulary import Detector, Model
     from prodsense.engines.base import Engine
     from prodsense.inference.detect import Findings
     from prodsense.inference.explain_report import Explanation
@@ -419,12 +419,16 @@ class Warehouse:
 
     def findings(
         self, state: str | None = None, *, ack: Names = (), close: Names = (), reopen: Names = (),
-        note: str | None = None,
+        snooze: Names = (), until: Moment = None, assign: Names = (), to: str | None = None, note: str | None = None,
     ) -> Rows:
-        """The action queue, or the items just acknowledged, closed or reopened, given by id."""
+        """The action queue, or the items just acknowledged, closed, reopened, snoozed (`until` a day) or assigned
+        (`to` somebody, nobody where empty), given by id."""
         from prodsense.inference.detect_queue import queue
 
-        return queue(self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), note=note)
+        return queue(
+            self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), snooze=_names(snooze),
+            until=_day(until), assign=_names(assign), to=to, note=note,
+        )  # fmt: skip
 
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
         """Rows of any table, view or model, as they are stored."""
@@ -454,7 +458,7 @@ class Warehouse:
             what = "is not built; run: prodsense build" if kind == "models" else "is empty; run: prodsense ingest"
             raise NotBuiltError(f"{pack.name}.{found.name} {what} --pack {pack.name}")
         known = set(existing) | {r.split(".")[-1] for r in existing}
-        raise UsageError(f"no table, view or model named {name}.{did_you_mean(name, known)}")
+        raise UnknownNameError(f"no table, view or model named {name}.{did_you_mean(name, known)}")
 
     def events(
         self,
@@ -487,7 +491,7 @@ class Warehouse:
             try:
                 pack, metric = self.find("metrics", name)
             except UsageError as error:
-                raise UsageError(error.message.replace("no metric named", "no model or metric named")) from None
+                raise type(error)(error.message.replace("no metric named", "no model or metric named")) from None
             models, tables = self.definitions([pack.name])
             return metric_lineage(metric, pack.metrics, models, tables, pack.name)
         models, tables = self.definitions([pack.name])
@@ -498,43 +502,24 @@ class Warehouse:
     def dashboard(self, name: str, **filters: Any) -> Any:
         """A declared dashboard as a page: `.save(path)` writes HTML or PNG."""
         from prodsense.charts.dashboards import dashboard_page
+        from prodsense.charts.fetching import PackFetch
 
         pack, dashboard = self.find("dashboards", name)
-        return dashboard_page(dashboard, _Fetch(self, pack, filters), pack.charts)
+        return dashboard_page(dashboard, PackFetch(self, pack, filters), pack.charts)
 
     def answer(self, question: str, **filters: Any) -> Any:
         """The answer to a question: its headline numbers, tables and pictures, as a page that also prints."""
         from prodsense.charts.dashboards import answer_page
+        from prodsense.charts.fetching import PackFetch
 
         pack, found = self.find("questions", question)
-        return answer_page(found, _Fetch(self, pack, filters), pack)
+        return answer_page(found, PackFetch(self, pack, filters), pack)
 
     def doctor(self) -> list[Any]:
         """Check the installation, the packs' definitions and the warehouse's state; findings, worst first."""
         from prodsense.doctor import examine
 
         return examine(self)
-
-
-class _Fetch:
-    """What a page needs from a warehouse, bound to a pack."""
-
-    def __init__(self, warehouse: Warehouse, pack: Pack, filters: Mapping[str, Any]):
-        self.warehouse = warehouse
-        self.pack = pack
-        self.filters = dict(filters)
-
-    def metric(self, names: Sequence[str], **request: Any) -> Result:
-        return self.warehouse.metric(*(f"{self.pack.name}.{n}" for n in names), **{**self.filters, **request})
-
-    def query(self, name: str, params: Mapping[str, Any] | None = None) -> Rows:
-        return self.warehouse.query(f"{self.pack.name}.{name}", **dict(params or {}))
-
-    def policy(self, name: str) -> PolicyResult:
-        return self.warehouse.policies(f"{self.pack.name}.{name}")[0]
-
-    def metric_definition(self, name: str) -> Metric:
-        return self.pack.metrics[name]
 
 
 def catalog(pack: str | None = None, kind: str | None = None, search: str | None = None) -> list[dict[str, Any]]:

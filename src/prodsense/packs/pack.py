@@ -48,7 +48,7 @@ from prodsense.contracts.vocabulary import (
     Query,
     Question,
 )
-from prodsense.errors import ContractError, UsageError
+from prodsense.errors import ContractError, UnknownNameError
 
 _PARAM = re.compile(r"^(\w+)\s+(integer|number|text|date|timestamp|boolean)(?:\s*=\s*([^,]+?))?(?:\s*,\s*(.*))?$")
 
@@ -318,8 +318,8 @@ def _default(text: str | None, kind: str, path: str) -> Any:
         raise ContractError(f"{path}: default {text!r} is no {kind}") from None
 
 
-def unknown(kind: str, name: str, known: list[str]) -> UsageError:
+def unknown(kind: str, name: str, known: list[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     from prodsense.errors import did_you_mean
 
-    return UsageError(f"no {kind} named {name}.{did_you_mean(name, known) or ' See: prodsense catalog'}")
+    return UnknownNameError(f"no {kind} named {name}.{did_you_mean(name, known) or ' See: prodsense catalog'}")

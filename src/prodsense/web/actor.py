@@ -42,11 +42,19 @@ class Actor:
         """Whether anybody is signed in."""
         return self.via != "nobody"
 
+    @property
+    def owner(self) -> str:
+        """The user: a token is named after the one whom it belongs to."""
+        return self.name.partition(" (")[0] if self.via == "token" else self.name
+
+    @property
+    def doors(self) -> frozenset[str]:
+        """The permissions that they have."""
+        return DOORS.get(self.role, _READER) if self.known else frozenset({"public"})
+
     def may(self, permission: str) -> bool:
         """Whether this door is open to them."""
-        if permission == "public":
-            return True
-        return self.known and permission in DOORS.get(self.role, _READER)
+        return permission in self.doors
 
 
 NOBODY = Actor()
