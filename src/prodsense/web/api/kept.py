@@ -81,7 +81,7 @@ def drop_view(site: CurrentSite, who: CurrentActor, identity: Identity) -> None:
 
 
 @router.get("/annotations", dependencies=[may("read")], responses=problems())
-def annotations(
+def known_events(
     site: CurrentSite, who: CurrentActor, pack: Annotated[Word | None, Query()] = None,
     metric: Annotated[Word | None, Query()] = None,
 ) -> list[Annotation]:
