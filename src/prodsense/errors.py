@@ -43,6 +43,10 @@ class NotBuiltError(ProdsenseError):
     """A model is needed that has never been built."""
 
 
+class ForbiddenError(ProdsenseError):
+    """The role in force may not see or do this."""
+
+
 class EngineError(ProdsenseError):
     """The engine refused a statement that passed our own checks."""
 

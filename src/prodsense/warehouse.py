@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import NotBuiltError, ProdsenseError, UnknownNameError, UsageError, did_you_mean
+from prodsense.privacy.restrict import Restricted
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,6 +55,8 @@ class Warehouse:
 
     def __init__(self, engine: Engine, notify: Callable[[str], None] | None = None):
         self.engine = engine
+        #: ``[roles]`` of a project: what it takes away from roles, and those that it adds.
+        self.role_settings: Mapping[str, Any] = {}
         #: Called with a line for things a user should know but that are no result (stale models).
         self.notify = notify or (lambda line: None)
 
@@ -71,6 +74,19 @@ class Warehouse:
     def close(self) -> None:
         """Release the warehouse file."""
         self.engine.close()
+
+    def as_role(self, name: str, **attributes: Any) -> Warehouse:
+        """The same warehouse as a role sees it: ``wh.as_role("partner", restaurant_id=7)``.
+
+        Every statement is rewritten to the rows and columns that the role may see; verbs and artefacts that it may not
+        use raise ForbiddenError. `attributes` are what is known of who asks, several values as a list. Raises
+        UsageError for an unknown role or attribute, and where one is missing.
+        """
+        from prodsense.privacy.restrict import open_packs
+        from prodsense.privacy.roles import grant
+
+        grants = grant(name, [self.pack(pack) for pack in self.packs], attributes, self.role_settings)
+        return self if name == "admin" else RoleWarehouse(self, open_packs(self, grants))
 
     # -- packs and names ---------------------------------------------------------------------------
 
@@ -167,7 +183,9 @@ class Warehouse:
         return reports, refused
 
     def _contracts(self, table: str | None, pack: str | None) -> Mapping[str, Table]:
-        return _Contracts(self._packs_for(table, pack))
+        from prodsense.packs.pack import PackTables
+
+        return PackTables(self._packs_for(table, pack))
 
     def _packs_for(self, table: str | None, pack: str | None) -> list[Pack]:
         from prodsense.packs import load_pack, pack_names
@@ -182,9 +200,11 @@ class Warehouse:
 
     def definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], Mapping[str, Table]]:
         """Models and tables of some packs by full name, as `prodsense.build` takes them."""
+        from prodsense.packs.pack import PackTables
+
         loaded = [self.pack(name) for name in packs]
         models = {f"{p.name}.{m.name}": m for p in loaded for m in p.models.values()}
-        return models, _Contracts(loaded)
+        return models, PackTables(loaded)
 
     def build(
         self,
@@ -522,6 +542,10 @@ class Warehouse:
         return examine(self)
 
 
+class RoleWarehouse(Restricted, Warehouse):
+    """A warehouse as one role sees it; see `Warehouse.as_role`."""
+
+
 def catalog(pack: str | None = None, kind: str | None = None, search: str | None = None) -> list[dict[str, Any]]:
     """Entries of everything declared in one pack or all; needs no warehouse."""
     from prodsense.packs import load_pack, pack_names
@@ -537,27 +561,6 @@ def catalog(pack: str | None = None, kind: str | None = None, search: str | None
         words = search.lower().split()
         entries = [e for e in entries if all(w in f"{e['name']} {e['says']}".lower() for w in words)]
     return entries
-
-
-class _Contracts(Mapping[str, "Table"]):
-    """The tables of packs by relation; a table is parsed when it is first asked for."""
-
-    def __init__(self, packs: Iterable[Pack]):
-        self._packs = {pack.name: pack for pack in packs}
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"{pack.name}.{name}" for pack in self._packs.values() for name in pack.tables)
-
-    def __len__(self) -> int:
-        return sum(len(pack.tables) for pack in self._packs.values())
-
-    def __contains__(self, relation: object) -> bool:
-        pack, _, name = str(relation).partition(".")
-        return pack in self._packs and name in self._packs[pack].tables
-
-    def __getitem__(self, relation: str) -> Table:
-        pack, _, name = relation.partition(".")
-        return self._packs[pack].tables[name]
 
 
 def _names(names: Names) -> tuple[str, ...]:

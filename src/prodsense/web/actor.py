@@ -27,14 +27,15 @@ ROLES = tuple(DOORS)
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who asks: `attributes` are bound into the role's row policies (``{"restaurant_id": 7}``).
+    """Somebody who asks: `attributes` are bound into the role's row policies (``{"restaurant_id": "7"}``,
+    several values as a list).
 
     `via` says how they came: ``session`` (a cookie, so that a change needs a CSRF token), ``token``, or ``nobody``.
     """
 
     name: str = ""
     role: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str | list[str]] = field(default_factory=dict)
     via: Literal["session", "token", "nobody"] = "nobody"
 
     @property

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodsense import __version__
-from prodsense.errors import LockedError, NotBuiltError, ProdsenseError, UnknownNameError, UsageError
+from prodsense.errors import ForbiddenError, LockedError, NotBuiltError, ProdsenseError, UnknownNameError, UsageError
 from prodsense.web import rendering
 from prodsense.web.actor import NOBODY
 from prodsense.web.security import HEADERS, Limits, May, Sessions, WebError, may
@@ -147,6 +147,8 @@ def told(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 409, error.message, {}
         case LockedError():
             return 503, error.message, {}
+        case ForbiddenError():
+            return 403, error.message, {}
         case UnknownNameError():
             return 404, error.message, {}
         case UsageError():

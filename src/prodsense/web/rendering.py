@@ -86,7 +86,7 @@ def static_file(name: str) -> tuple[bytes, str, str] | None:
     if name == BUNDLE:
         import vl_convert
 
-        content = vl_convert.javascript_bundle(None).encode()
+        content = vl_convert.javascript_bundle().encode()  # type: ignore[call-arg]
     elif name in _names():
         content = _names()[name].read_bytes()
     else:

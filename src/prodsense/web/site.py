@@ -79,7 +79,14 @@ class Site:
     def reader(self, actor: Actor) -> Iterator[Warehouse]:
         """The warehouse as `actor` may see it, in one version for as long as the context lasts."""
         with self._session() as session:
-            yield guarded(session, actor)
+            yield as_seen_by(actor, self._open(session))
+
+    def _open(self, session: DuckDBEngine, notify: Callable[[str], None] | None = None) -> Warehouse:
+        from prodsense.warehouse import Warehouse
+
+        opened = Warehouse(session, notify)
+        opened.role_settings = self.warehouse.role_settings
+        return opened
 
     @contextmanager
     def _session(self) -> Iterator[DuckDBEngine]:
@@ -105,7 +112,7 @@ class Site:
         def run() -> tuple[str, T]:
             with self._session() as session:
                 version = self._named(current_seq(session))
-                return version, compute(guarded(session, actor))
+                return version, compute(as_seen_by(actor, self._open(session)))
 
         return self.cache.get(self.version, (policy_of(actor), asked), run)
 
@@ -134,12 +141,10 @@ class Site:
     @contextmanager
     def writer(self, notify: Callable[[str], None] | None = None) -> Iterator[Warehouse]:
         """The warehouse for one who changes it, on a session of its own; one at a time, readers go on."""
-        from prodsense.warehouse import Warehouse
-
         with self._writing:
             session = self._engine.session(read_only=False)
             try:
-                yield Warehouse(session, notify=notify)
+                yield self._open(session, notify)
             finally:
                 session.close()
                 self.look_again()
@@ -155,22 +160,15 @@ class Site:
         self.store.close()
 
 
-def guarded(session: DuckDBEngine, actor: Actor) -> Warehouse:
-    """A session as the warehouse that `actor` may see. An admin sees all of it, anybody else what their role's
-    policy allows."""
-    from prodsense.warehouse import Warehouse
-
-    whole = Warehouse(session)
-    if actor.role == "admin":
-        return whole
-    if not hasattr(whole, "as_role"):
-        raise UnsupportedError("roles are not there yet: sign in as admin")
-    return whole.as_role(actor.role, **actor.attributes)
+def as_seen_by(actor: Actor, warehouse: Warehouse) -> Warehouse:
+    """The warehouse that `actor` may see: all of it for an admin, else what the role's policy allows."""
+    return warehouse if actor.role == "admin" else warehouse.as_role(actor.role, **actor.attributes)
 
 
 def policy_of(actor: Actor) -> Hashable:
     """What decides what somebody sees: those alike share their answers."""
-    return actor.role, tuple(sorted(actor.attributes.items()))
+    values = ((name, value if isinstance(value, str) else tuple(value)) for name, value in actor.attributes.items())
+    return actor.role, tuple(sorted(values, key=lambda item: item[0]))
 
 
 def store_path(location: str) -> str:

@@ -12,6 +12,7 @@ from prodsense.warehouse import Warehouse
 from prodsense.web.api.common import JobAnswer, Pack, RowsAnswer, Word, problems
 from prodsense.web.jobs import Job
 from prodsense.web.security import CurrentActor, CurrentSite, may
+from prodsense.web.site import as_seen_by
 
 router = APIRouter(prefix="/api/v1", tags=["alerts"], dependencies=[may("act")])
 
@@ -47,7 +48,7 @@ def change(who: CurrentActor, site: CurrentSite, change: Change) -> RowsAnswer:
     """Acknowledge, close, reopen, snooze or assign findings; returns them as they are now."""
     with site.writer() as warehouse:
         given = change.model_dump(exclude_unset=True)
-        return RowsAnswer(**warehouse.findings(**given).to_dict())
+        return RowsAnswer(**as_seen_by(who, warehouse).findings(**given).to_dict())
 
 
 @router.post("/detect", status_code=202, responses=problems(400))

@@ -17,7 +17,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from prodsense.errors import UsageError
 from prodsense.metrics.result import plain
-from prodsense.web.actor import Actor
 from prodsense.web.security import WebError, actor, site
 
 if TYPE_CHECKING:
@@ -198,9 +197,8 @@ def give(
     request's address, or in `more`. `draw` makes the picture where it is not ``result.chart()``.
     """
     here, who = site(request), actor(request)
-    shows_sql = sees_sql(who)
     asked = ("api", request.url.path, tuple(sorted(request.query_params.multi_items())), more)
-    _, answer = here.answer(who, asked, lambda warehouse: encode(compute(warehouse), form, shows_sql, draw))
+    _, answer = here.answer(who, asked, lambda warehouse: encode(compute(warehouse), form, sees_sql(warehouse), draw))
     request.state.rows = answer.rows
     headers = {
         "ETag": answer.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie",
@@ -266,9 +264,10 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:80] or "answer"
 
 
-def sees_sql(who: Actor) -> bool:
-    """Whether a role may see the statements behind an answer."""
-    return who.role in ("admin", "analyst")
+def sees_sql(warehouse: Warehouse) -> bool:
+    """Whether whoever sees this warehouse may see the statements behind an answer."""
+    grants = getattr(warehouse, "grants", None)
+    return grants is None or bool(grants.raw_sql)
 
 
 def zone_of(request: Request, given: str | None) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from prodsense.web.api.common import RowsAnswer, documented, give, problems, sees_sql
-from prodsense.web.security import CurrentActor, CurrentSite, may
+from prodsense.web.security import CurrentActor, CurrentSite, Reader, may
 
 router = APIRouter(prefix="/api/v1", tags=["health"])
 
@@ -22,7 +22,7 @@ class Me(BaseModel):
 
     name: str
     role: str
-    attributes: dict[str, str]
+    attributes: dict[str, str | list[str]]
     doors: list[str]
     sql: bool
 
@@ -34,11 +34,10 @@ def health() -> Health:
 
 
 @router.get("/me", dependencies=[may("read")], responses=problems())
-def me(who: CurrentActor) -> Me:
+def me(who: CurrentActor, warehouse: Reader) -> Me:
     """Who the API takes the caller for."""
-    return Me(
-        name=who.name, role=who.role, attributes=dict(who.attributes), doors=sorted(who.doors), sql=sees_sql(who)
-    )
+    attributes, sql = dict(who.attributes), sees_sql(warehouse)
+    return Me(name=who.name, role=who.role, attributes=attributes, doors=sorted(who.doors), sql=sql)
 
 
 @router.get("/status", dependencies=[may("data")], response_model=RowsAnswer, responses=documented())
