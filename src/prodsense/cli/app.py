@@ -63,6 +63,13 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+#: Commands that write, or read no warehouse: the others may be asked in a role.
+_NO_ROLE = frozenset({
+    "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "power",
+    "assign", "serve",
+})  # fmt: skip
+
+
 class CommandGroup(TyperGroup):
     """Commands by name out of `COMMANDS`; errors become one line and an exit code, never a traceback."""
 
@@ -75,7 +82,12 @@ class CommandGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"prodsense.cli.{COMMANDS[cmd_name].module}")
-        return typer.main.get_group(module.app).commands[cmd_name]
+        command = typer.main.get_group(module.app).commands[cmd_name]
+        if cmd_name not in _NO_ROLE:
+            from prodsense.cli.common import add_role_options
+
+            add_role_options(command)
+        return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
@@ -183,6 +195,9 @@ def prodsense(
 
     Names are pack.name; the pack may be left out where the name is unique.
     """
+    from prodsense.cli.common import forget_role
+
+    forget_role()
     ctx.obj = warehouse
 
 

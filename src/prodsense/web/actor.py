@@ -27,14 +27,15 @@ ROLES = tuple(DOORS)
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who asks: `attributes` are bound into the role's row policies (``{"restaurant_id": 7}``).
+    """Somebody who asks: `attributes` are bound into the role's row policies (``{"restaurant_id": "7"}``,
+    several values as a list).
 
     `via` says how they came: ``session`` (a cookie, so that a change needs a CSRF token), ``token``, or ``nobody``.
     """
 
     name: str = ""
     role: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str | list[str]] = field(default_factory=dict)
     via: Literal["session", "token", "nobody"] = "nobody"
 
     @property
@@ -42,11 +43,19 @@ class Actor:
         """Whether anybody is signed in."""
         return self.via != "nobody"
 
+    @property
+    def owner(self) -> str:
+        """The user: a token is named after the one whom it belongs to."""
+        return self.name.partition(" (")[0] if self.via == "token" else self.name
+
+    @property
+    def doors(self) -> frozenset[str]:
+        """The permissions that they have."""
+        return DOORS.get(self.role, _READER) if self.known else frozenset({"public"})
+
     def may(self, permission: str) -> bool:
         """Whether this door is open to them."""
-        if permission == "public":
-            return True
-        return self.known and permission in DOORS.get(self.role, _READER)
+        return permission in self.doors
 
 
 NOBODY = Actor()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import time
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
@@ -12,16 +12,20 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodsense import __version__
-from prodsense.errors import EngineError, LockedError, NotBuiltError, ProdsenseError, UnsupportedError, UsageError
+from prodsense.errors import ForbiddenError, LockedError, NotBuiltError, ProdsenseError, UnknownNameError, UsageError
 from prodsense.web import rendering
 from prodsense.web.actor import NOBODY
 from prodsense.web.security import HEADERS, Limits, May, Sessions, WebError, may
 from prodsense.web.site import BusyError, Site
 
 PROBLEM = "application/problem+json"
+
+log = logging.getLogger("prodsense.web")
 
 
 def create_app(site: Site) -> FastAPI:
@@ -38,8 +42,8 @@ def create_app(site: Site) -> FastAPI:
     for router in (*api.ROUTERS, *views.ROUTERS):
         # Taken over as they are: an included router would hide its routes from `check_doors`.
         app.router.routes.extend(router.routes)
-    app.middleware("http")(around)
-    for kind in (ProdsenseError, HTTPException, RequestValidationError, Exception):
+    app.add_middleware(Around)
+    for kind in (ProdsenseError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, failed)
     check_doors(app)
     return app
@@ -60,16 +64,39 @@ def doors(route: APIRoute) -> list[str]:
 # -- around every request ----------------------------------------------------------------------------
 
 
-async def around(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Headers for every answer, and a line of the audit for every one that showed or changed something."""
-    started = time.perf_counter()
-    answer = await handle(request)
-    for name, value in HEADERS.items():
-        answer.headers.setdefault(name, value)
-    if not request.url.path.startswith("/static/"):
-        answer.headers.setdefault("Cache-Control", "no-store")
-        audit(request, answer.status_code, time.perf_counter() - started)
-    return answer
+class Around:
+    """Headers for every answer, an answer for every error, and a line of the audit for all but static files."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        started = time.perf_counter()
+        status = 0
+
+        async def dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, dressed)
+        except Exception as error:
+            log.exception("%s %s failed", request.method, request.url.path)
+            if status:
+                raise
+            await failed(request, error)(scope, receive, dressed)
+        if not request.url.path.startswith("/static/"):
+            audit(request, status, time.perf_counter() - started)
 
 
 def audit(request: Request, status: int, seconds: float) -> None:
@@ -120,12 +147,12 @@ def told(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 409, error.message, {}
         case LockedError():
             return 503, error.message, {}
-        case UnsupportedError():
-            return 422, error.message, {}
+        case ForbiddenError():
+            return 403, error.message, {}
+        case UnknownNameError():
+            return 404, error.message, {}
         case UsageError():
             return 400, error.message, {}
-        case EngineError():
-            return 422, error.message, {}
         case ProdsenseError():
             return 422, error.message, {}
         case HTTPException():

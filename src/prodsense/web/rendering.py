@@ -102,7 +102,8 @@ def _made() -> dict[str, Callable[[], str]]:
     def bundle() -> str:
         import vl_convert
 
-        return str(vl_convert.javascript_bundle(vl_version=max(vl_convert.get_vegalite_versions(), key=_parts)))
+        newest = max(vl_convert.get_vegalite_versions(), key=_parts)
+        return str(vl_convert.javascript_bundle(vl_version=newest))  # type: ignore[call-arg]
 
     return {"theme.css": theme, "palette.json": palette, BUNDLE: bundle}
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prodsense.errors import ProdsenseError, UnsupportedError
 from prodsense.web.actor import Actor
+from prodsense.web.cache import Cache
+from prodsense.web.jobs import Jobs
 from prodsense.web.store import Store
 
 if TYPE_CHECKING:
     from prodsense.engines.duckdb import DuckDBEngine
     from prodsense.project import Project
     from prodsense.warehouse import Warehouse
+
+T = TypeVar("T")
 
 
 class BusyError(ProdsenseError):
@@ -65,6 +69,8 @@ class Site:
         # Numbers of a ledger start again in a new file: with this, no browser takes an old answer for a new one.
         self._start = secrets.token_hex(4)
         self._seq = 0
+        self.jobs = Jobs(self)
+        self.cache = Cache()
         self.look_again()
 
     # -- reading -----------------------------------------------------------------------------------
@@ -72,54 +78,80 @@ class Site:
     @contextmanager
     def reader(self, actor: Actor) -> Iterator[Warehouse]:
         """The warehouse as `actor` may see it, in one version for as long as the context lasts."""
+        with self._session() as session:
+            yield as_seen_by(actor, self._open(session))
+
+    def _open(self, session: DuckDBEngine, notify: Callable[[str], None] | None = None) -> Warehouse:
+        from prodsense.warehouse import Warehouse
+
+        opened = Warehouse(session, notify)
+        opened.role_settings = self.warehouse.role_settings
+        return opened
+
+    @contextmanager
+    def _session(self) -> Iterator[DuckDBEngine]:
         try:
             session = self._idle.get(timeout=self.settings.patience)
         except queue.Empty:
             raise BusyError("all readers are busy; ask again in a moment") from None
         try:
             with session.transaction():
-                yield guarded(session, actor)
+                yield session
         finally:
             self._idle.put(session)
+
+    def answer(self, actor: Actor, asked: Hashable, compute: Callable[[Warehouse], T]) -> tuple[str, T]:
+        """What `compute` makes of the warehouse that `actor` may see, and the version of the data that it saw.
+
+        It is kept by version, by the policy of the actor and by `asked`, which must name all that decides the answer
+        besides. What is returned is shared: never change it.
+        """
+
+        from prodsense.ingest.ledger import current_seq
+
+        def run() -> tuple[str, T]:
+            with self._session() as session:
+                version = self._named(current_seq(session))
+                return version, compute(as_seen_by(actor, self._open(session)))
+
+        return self.cache.get(self.version, (policy_of(actor), asked), run)
 
     @property
     def version(self) -> str:
         """Names the data as they are now: another text after every change of them."""
-        return f"{self._start}-{self._seq}"
+        return self._named(self._seq)
+
+    def _named(self, seq: int) -> str:
+        return f"{self._start}-{seq}"
 
     def look_again(self) -> None:
-        """Take note of the data's version; called after each change."""
+        """Move readers to the data as they are now; called after each change."""
         from prodsense.ingest.ledger import current_seq
 
-        with self._one_reader() as session:
-            self._seq = current_seq(session)
-
-    @contextmanager
-    def _one_reader(self) -> Iterator[DuckDBEngine]:
-        session = self._engine.session(read_only=True)
-        try:
-            with session.transaction():
-                yield session
-        finally:
-            session.close()
+        with self._session() as session:
+            seq = current_seq(session)
+        if seq != self._seq and self.cache.misses:
+            # Those who read go on with the version before until what they ask for is there.
+            self.cache.warm()
+        self._seq = seq
+        self.cache.drop_other(self.version)
 
     # -- writing -----------------------------------------------------------------------------------
 
     @contextmanager
     def writer(self, notify: Callable[[str], None] | None = None) -> Iterator[Warehouse]:
         """The warehouse for one who changes it, on a session of its own; one at a time, readers go on."""
-        from prodsense.warehouse import Warehouse
-
         with self._writing:
             session = self._engine.session(read_only=False)
             try:
-                yield Warehouse(session, notify=notify)
+                yield self._open(session, notify)
             finally:
                 session.close()
                 self.look_again()
 
     def close(self) -> None:
-        """Release the sessions and the store; the warehouse is the caller's."""
+        """Let a running job end, release the sessions and the store; the warehouse is the caller's."""
+        self.jobs.stop()
         while True:
             try:
                 self._idle.get_nowait().close()
@@ -128,17 +160,15 @@ class Site:
         self.store.close()
 
 
-def guarded(session: DuckDBEngine, actor: Actor) -> Warehouse:
-    """A session as the warehouse that `actor` may see. An admin sees all of it, anybody else what their role's
-    policy allows."""
-    from prodsense.warehouse import Warehouse
+def as_seen_by(actor: Actor, warehouse: Warehouse) -> Warehouse:
+    """The warehouse that `actor` may see: all of it for an admin, else what the role's policy allows."""
+    return warehouse if actor.role == "admin" else warehouse.as_role(actor.role, **actor.attributes)
 
-    whole = Warehouse(session)
-    if actor.role == "admin":
-        return whole
-    if not hasattr(whole, "as_role"):
-        raise UnsupportedError("roles are not there yet: sign in as admin")
-    return whole.as_role(actor.role, **actor.attributes)
+
+def policy_of(actor: Actor) -> Hashable:
+    """What decides what somebody sees: those alike share their answers."""
+    values = ((name, value if isinstance(value, str) else tuple(value)) for name, value in actor.attributes.items())
+    return actor.role, tuple(sorted(values, key=lambda item: item[0]))
 
 
 def store_path(location: str) -> str:

@@ -22,6 +22,8 @@ from typing import Any
 from prodsense.errors import UsageError
 from prodsense.web.actor import Actor
 
+Attributes = Mapping[str, str | list[str]]
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS users (
@@ -109,7 +111,7 @@ class Store:
         return [{**r, "attributes": json.loads(r["attributes"]), "disabled": bool(r["disabled"])} for r in rows]
 
     def add_user(
-        self, name: str, role: str, attributes: Mapping[str, str] | None = None, password: str | None = None
+        self, name: str, role: str, attributes: Attributes | None = None, password: str | None = None
     ) -> None:
         """Make a user; without a password they come in by a link. UsageError where the name is taken or unfit."""
         if not name or len(name) > 80 or not name.isprintable() or name != name.strip():
@@ -124,7 +126,7 @@ class Store:
             raise UsageError(f"there is a user named {name} already") from None
 
     def change_user(
-        self, name: str, *, role: str | None = None, attributes: Mapping[str, str] | None = None,
+        self, name: str, *, role: str | None = None, attributes: Attributes | None = None,
         password: str | None = None, disabled: bool | None = None,
     ) -> None:
         """Change what is given. Open sessions of the user end with any of it."""
@@ -173,7 +175,7 @@ class Store:
         return self.user(row[0]["user"]) if row else None
 
     def add_token(
-        self, label: str, owner: str, role: str, attributes: Mapping[str, str] | None = None,
+        self, label: str, owner: str, role: str, attributes: Attributes | None = None,
         days: float | None = 90,
     ) -> tuple[str, str]:
         """A token for the API: its id, and the text, which is shown this once and never again."""

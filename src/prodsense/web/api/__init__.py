@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from prodsense.web.api import health
+from prodsense.web.api import admin, alerts, answers, behavior, dashboards, data, health, kept, look
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    part.router for part in (health, look, answers, dashboards, behavior, alerts, kept, data, admin)
+)

@@ -6,4 +6,6 @@ from fastapi import APIRouter
 
 from prodsense.web.views import behaviour, dashboards, explore, home, identity, kept
 
-ROUTERS: tuple[APIRouter, ...] = (identity.router, home.router, dashboards.router, explore.router, behaviour.router, kept.router)
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    module.router for module in (identity, home, dashboards, explore, behaviour, kept)
+)

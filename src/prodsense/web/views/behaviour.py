@@ -15,10 +15,10 @@ from prodsense.charts.rows import plain_rows
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.warehouse import Warehouse
-from prodsense.web.files import file_of
+from prodsense.web.api.common import sees_sql
 from prodsense.web.pictures import Picture, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
-from prodsense.web.views.common import attempt, keep, packs, reading, show, shows_sql, views_here, width_of
+from prodsense.web.views.common import allows, attempt, file_of, keep, packs, reading, show, views_here, width_of
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
 
@@ -55,7 +55,10 @@ class Log:
 def index(request: Request) -> Response:
     """The methods, and the analyses that packs declare."""
     with reading(request) as warehouse:
-        groups = [(pack, list(pack.analyses.values())) for pack in packs(warehouse) if pack.analyses]
+        groups = []
+        for pack in packs(warehouse):
+            found = [a for a in pack.analyses.values() if allows(warehouse, "analyses", pack.name, a.name)]
+            groups += [(pack, found)] if found else []
         return show(request, "behaviour.html", "Behaviour", methods=METHODS, groups=groups)
 
 
@@ -66,7 +69,7 @@ def method(request: Request, who: CurrentActor, site: CurrentSite, method: str) 
     with reading(request) as warehouse:
         logs, others = tables(request, warehouse)
         query = request.query_params
-        log = log_of(request, warehouse, logs)
+        log = log_of(request, warehouse, logs, method)
         path = f"/behaviour/{method}"
         columns = list(columns_of(warehouse, log.table)) if log else []
         names = names_of(request, warehouse, log) if log and log.event else []
@@ -74,7 +77,8 @@ def method(request: Request, who: CurrentActor, site: CurrentSite, method: str) 
         return show(
             request, "behaviour_method.html", METHODS[method][0], method=method, methods=METHODS, logs=logs,
             others=others, log=log, columns=columns, names=names, path=path, steps=steps_of(query),
-            whole=path + (f"?{query_text}" if query_text else ""), ready=log is not None and bool(log.user and log.time),
+            whole=path + (f"?{query_text}" if query_text else ""),
+            ready=log is not None and bool(log.user and log.time),
             within=_WITHIN, step_count=STEPS, part=_part(path, query_text), views=views_here(site, who, path),
             query=query, column_pairs=[(c, c.replace("_", " ")) for c in columns], name_pairs=[(n, n) for n in names],
         )  # fmt: skip
@@ -85,10 +89,10 @@ def part(request: Request, who: CurrentActor, method: str) -> Response:
     """The answer of a method, as a part of its page."""
     _known(method)
     with reading(request) as warehouse:
-        log = log_of(request, warehouse, tables(request, warehouse)[0])
+        log = log_of(request, warehouse, tables(request, warehouse)[0], method)
         if log is None:
             raise UsageError("choose an event table first")
-        width, sql, address = width_of(request), shows_sql(who), str(request.url.query)
+        width, sql, address = width_of(request), sees_sql(warehouse), str(request.url.query)
 
         def ask() -> Picture:
             return drawn(request, warehouse, log, method, width, sql)
@@ -102,11 +106,11 @@ def export(request: Request, method: str) -> Response:
     """The answer of a method as a file (``as=csv|parquet|json|png``)."""
     _known(method)
     with reading(request) as warehouse:
-        log = log_of(request, warehouse, tables(request, warehouse)[0])
+        log = log_of(request, warehouse, tables(request, warehouse)[0], method)
         if log is None:
             raise UsageError("choose an event table first")
         answer = ANSWERS[method](events_of(warehouse, log), request.query_params, _zone(request))
-        return file_of(request, answer, request.query_params.get("as", "csv"), method)
+        return file_of(request, warehouse, answer, method)
 
 
 # -- event tables ------------------------------------------------------------------------------------
@@ -114,26 +118,31 @@ def export(request: Request, method: str) -> Response:
 
 def tables(request: Request, warehouse: Warehouse) -> tuple[list[tuple[str, str]], list[str]]:
     """Event tables that packs declare (relation, text), and all other tables and models."""
-    declared = []
-    for pack in packs(warehouse):
-        if pack.event_source is not None:
-            declared.append((f"{pack.name}.{pack.event_source.table}", f"{pack.title}: {pack.event_source.table}"))
+    declared = [
+        (f"{pack.name}.{pack.event_source.table}", f"{pack.title}: {pack.event_source.table}")
+        for pack in packs(warehouse) if pack.event_source is not None and allows(warehouse, "methods", pack.name)
+    ]
     known = {name for name, _ in declared}
     existing = keep(request, ("relations",), lambda: sorted(warehouse.engine.relations()))
-    schemas = set(warehouse.packs)
+    schemas = {name for name in warehouse.packs if allows(warehouse, "methods", name)}
     return declared, [name for name in existing if name.split(".")[0] in schemas and name not in known]
 
 
-def log_of(request: Request, warehouse: Warehouse, declared: list[tuple[str, str]]) -> Log | None:
-    """The event table that the address names, else the first that is declared."""
+def log_of(request: Request, warehouse: Warehouse, declared: list[tuple[str, str]], method: str) -> Log | None:
+    """The event table that the address names, else the first declared one that suits the method."""
     query = request.query_params
-    table = query.get("table", "") or (declared[0][0] if declared else "")
-    if not table:
-        return None
-    for pack in packs(warehouse):
-        source = pack.event_source
-        if source is not None and table == f"{pack.name}.{source.table}":
-            return Log(table, source.user, source.time, source.event or "")
+    known = {
+        f"{pack.name}.{source.table}": Log(f"{pack.name}.{source.table}", source.user, source.time, source.event or "")
+        for pack in packs(warehouse) if (source := pack.event_source) is not None
+    }
+    known = {name: known[name] for name, _ in declared}
+    if not query.get("table"):
+        # Those that tell events apart need rows with a name.
+        named = [log for log in known.values() if log.event or method not in ("funnel", "paths")]
+        return (named or [*known.values(), None])[0]
+    table = query["table"]
+    if table in known:
+        return known[table]
     columns = columns_of(warehouse, table)
     if not columns:
         raise WebError(404, f"there is no table named {table}")

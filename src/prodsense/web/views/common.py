@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import threading
-from collections import OrderedDict
+import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,18 +11,19 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from prodsense.contracts.vocabulary import Metric
-from prodsense.errors import ProdsenseError
+from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web import rendering
-from prodsense.web.actor import Actor
+from prodsense.web.api.common import KINDS, Form, encode, sees_sql
 from prodsense.web.asking import Asked
-from prodsense.web.pictures import NARROW, WIDE, Picture, annotate
+from prodsense.web.cache import Cache
+from prodsense.web.pictures import NARROW, WIDE, Picture, annotate, slug
 from prodsense.web.security import actor, site
-from prodsense.web.site import Site
+from prodsense.web.site import Site, policy_of
 
 T = TypeVar("T")
 
@@ -34,7 +34,13 @@ MOST_VALUES = 100
 def show(request: Request, template: str, title: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """A page of the site inside its frame. What a form just did is said on top (``?said=``)."""
     said = SAID.get(request.query_params.get("said", ""), "")
-    return rendering.page(request, template, status=status, title=title, said=said, **context)
+    answer = rendering.page(request, template, status=status, title=title, said=said, **context)
+    if is_part(request) and "gzip" in request.headers.get("accept-encoding", ""):
+        # A part holds no token of a form, so that its length gives nothing away.
+        answer.body = gzip.compress(answer.body, 5)
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers["Content-Length"] = str(len(answer.body))
+    return answer
 
 
 #: What a page says after a form was sent to it; texts of our own, so that no link can make a page say anything.
@@ -59,6 +65,8 @@ def reading(request: Request) -> Iterator[Warehouse]:
 
     A context of the handler and no dependency of the route: a session belongs to the thread that opened it.
     """
+    # Before the session begins: what is kept under a version is never older than it.
+    request.state.version = site(request).version
     with site(request).reader(actor(request)) as warehouse:
         yield warehouse
 
@@ -84,33 +92,47 @@ def width_of(request: Request) -> int:
     return NARROW if request.query_params.get("narrow") == "1" else WIDE
 
 
-def shows_sql(who: Actor) -> bool:
-    """Whether a role may read statements."""
-    return who.role in ("analyst", "admin")
-
-
 # -- small answers, kept -----------------------------------------------------------------------------
 
-_kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-_lock = threading.Lock()
-_MOST_KEPT = 4000
+
+class Kept:
+    """An answer with about how much room it takes, as the cache asks."""
+
+    def __init__(self, value: Any):
+        self.value = value
+        # Charts carry their data twice, as a spec and as a table: what they weigh is told by their text.
+        self.content = "x" * (len(repr(value.spec)) if isinstance(value, Picture) else 400)
 
 
 def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
-    """The answer to `key`, computed once for each version of the data and each thing that may see different data."""
-    who, here = actor(request), site(request)
-    whole = (id(here), here.version, who.role, tuple(sorted(who.attributes.items())), *key)
-    with _lock:
-        if whole in _kept:
-            _kept.move_to_end(whole)
-            found: T = _kept[whole]
-            return found
-    value = compute()
-    with _lock:
-        _kept[whole] = value
-        while len(_kept) > _MOST_KEPT:
-            _kept.popitem(last=False)
-    return value
+    """The answer to `key`, computed once for each version of the data and each policy.
+
+    Beside `Site.answer`, for what is made inside one session together with other answers.
+    """
+    state = request.app.state
+    if not hasattr(state, "parts"):
+        state.parts = Cache(64 * 2**20)
+    version = getattr(request.state, "version", None) or site(request).version
+    asked = (policy_of(actor(request)), key)
+    _, kept = state.parts.get(version, asked, lambda: (version, Kept(compute())))
+    found: T = kept.value
+    return found
+
+
+def allows(warehouse: Warehouse, kind: str, pack: str, name: str = "*") -> bool:
+    """Whether the role may ask for an artefact (`privacy.roles.KINDS`), or for all of a kind."""
+    ask = getattr(warehouse, "allows", None)
+    return True if ask is None else bool(ask(kind, pack, name))
+
+
+def open_metrics(request: Request, warehouse: Warehouse, pack: Pack) -> list[Metric]:
+    """The metrics of a pack that the role may ask for."""
+
+    def ask() -> list[Metric]:
+        names = {entry["name"] for entry in warehouse.catalog(pack.name) if entry["kind"] == "metric"}
+        return [metric for metric in pack.metrics.values() if metric.name in names]
+
+    return keep(request, ("metrics", pack.name), ask)
 
 
 def packs(warehouse: Warehouse) -> list[Pack]:
@@ -205,6 +227,19 @@ def export_links(path: str, asked: Asked) -> list[tuple[str, str]]:
         address = asked.address(path)
         links.append((text, address + ("&" if "?" in address else "?") + f"as={kind}"))
     return links
+
+
+def file_of(request: Request, warehouse: Warehouse, rows: Any, name: str, *, form: str | None = None) -> Response:
+    """A result as a file to take along, of the kind that the address asks for (``as=csv|parquet|json|png``)."""
+    kind = request.query_params.get("as", "csv")
+    if kind not in list(Form):
+        raise UsageError(f"a file is one of {', '.join(Form)}, not {kind!r}")
+    draw = (lambda found: found.chart(form)) if form else None
+    content = encode(rows, Form(kind), sees_sql(warehouse), draw)
+    # For the audit: how many rows left the house.
+    request.state.rows = content.rows
+    headers = {"Content-Disposition": f'attachment; filename="{slug(name) or "answer"}.{kind}"'}
+    return Response(content.content, media_type=KINDS[Form(kind)], headers=headers)
 
 
 def chips(asked: Asked, path: str) -> list[tuple[str, str]]:

@@ -10,16 +10,19 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from prodsense.charts.dashboards import chart_view, headline_tiles, policy_view
+from prodsense.charts.fetching import PackFetch
 from prodsense.charts.parts import spoken
-from prodsense.contracts.vocabulary import Chart, Dashboard, Metric, Section
+from prodsense.contracts.vocabulary import Chart, Dashboard, Section
 from prodsense.errors import UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
+from prodsense.web.api.common import sees_sql
 from prodsense.web.asking import FILTER, RANGES, Asked, condition, text_of
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.site import Site
 from prodsense.web.views.common import (
+    allows,
     chips,
     export_links,
     keep,
@@ -27,7 +30,6 @@ from prodsense.web.views.common import (
     packs,
     reading,
     show,
-    shows_sql,
     slices,
     values_of,
     views_here,
@@ -64,7 +66,7 @@ def dashboard(request: Request, who: CurrentActor, site: CurrentSite, name: str)
                 part |= {
                     "tiles": tiles_of(request, warehouse, pack, board, place, asked),
                     "charts": [
-                        drawn(request, warehouse, who, site, pack, board, place, i, asked)
+                        drawn(request, warehouse, site, pack, board, place, i, asked)
                         for i in range(len(section.charts))
                     ],
                     "policies": policies_of(request, warehouse, pack, section),
@@ -101,7 +103,7 @@ def chart(
         if not 0 <= number < len(section.charts):
             raise WebError(404, f"there is no chart {number} in that section")
         asked = Asked.read(request.query_params)
-        shown = drawn(request, warehouse, who, site, pack, board, place, number, asked)
+        shown = drawn(request, warehouse, site, pack, board, place, number, asked)
         return show(request, "part_chart.html", spoken(board.name), shown=shown)
 
 
@@ -130,7 +132,7 @@ def find(warehouse: Warehouse, name: str) -> tuple[Pack, Dashboard]:
 
 def allowed(warehouse: Warehouse, pack: Pack) -> list[Dashboard]:
     """The dashboards of a pack that the role may open."""
-    return list(pack.dashboards.values())
+    return [board for board in pack.dashboards.values() if allows(warehouse, "dashboards", pack.name, board.name)]
 
 
 def section_of(board: Dashboard, place: int) -> Section:
@@ -167,7 +169,7 @@ def tiles_of(
 
 
 def drawn(
-    request: Request, warehouse: Warehouse, who: Any, site: Site, pack: Pack, board: Dashboard, place: int, number: int,
+    request: Request, warehouse: Warehouse, site: Site, pack: Pack, board: Dashboard, place: int, number: int,
     asked: Asked,
 ) -> Picture:
     """One chart of a section, with where its marks, its title and its exports lead."""
@@ -188,9 +190,9 @@ def drawn(
             address = state.address(f"/explore/{pack.name}.{found.metrics[0]}")
             drill = drill_of(view.rows, found.by, asked, f"/dashboards/{pack.name}.{board.name}", board.by)
             exports = export_links(f"/explore/{pack.name}.{found.metrics[0]}/export", state)
-        return picture(view, width=width, show_sql=shows_sql(who), address=address, drill=drill, exports=exports)
+        return picture(view, width=width, show_sql=sees_sql(warehouse), address=address, drill=drill, exports=exports)
 
-    key = ("chart", pack.name, board.name, place, number, asked.address(""), width, shows_sql(who))
+    key = ("chart", pack.name, board.name, place, number, asked.address(""), width, sees_sql(warehouse))
     shown = keep(request, key, ask)
     timed = found is not None and bool(found.metrics) and found.grain != "all"
     return with_events(shown, site, pack.name, timed=timed)
@@ -231,36 +233,28 @@ def drill_of(
     return found
 
 
-class Fetch:
+class Fetch(PackFetch):
     """What a page asks of the warehouse, in the state of its address: window and filters apply to every metric."""
 
     def __init__(self, request: Request, warehouse: Warehouse, pack: Pack, asked: Asked, metrics: Sequence[str]):
-        self.request, self.warehouse, self.pack, self.asked = request, warehouse, pack, asked
+        super().__init__(warehouse, pack, {})
+        self.request, self.asked = request, asked
         self.window = asked.window(newest(request, warehouse, pack.name))
         known = values_of(request, warehouse, pack.name, list(asked.filters), metrics) if asked.filters else {}
         self.where = condition(asked.filters, known)
 
-    def metric(self, names: Sequence[str], **asked: Any) -> Any:
-        settings: dict[str, Any] = {"tz": self.request.app.state.site.settings.timezone, **asked}
+    def metric(self, names: Sequence[str], **request: Any) -> Any:
+        settings: dict[str, Any] = {"tz": self.request.app.state.site.settings.timezone, **request}
         if self.where:
             for name in names:
                 reach = slices(self.request, self.warehouse, self.pack.name, name)
                 missing = [d for d in self.asked.filters if d not in reach]
                 if missing:
                     raise UsageError(f"{spoken(name)} is not known by {' or '.join(missing)}: take that filter out")
-            settings["where"] = f"({asked['where']}) AND {self.where}" if asked.get("where") else self.where
-        if "since" not in asked and "until" not in asked:
+            settings["where"] = f"({request['where']}) AND {self.where}" if request.get("where") else self.where
+        if "since" not in request and "until" not in request:
             settings |= self.window
-        return self.warehouse.metric(*(f"{self.pack.name}.{name}" for name in names), **settings)
-
-    def query(self, name: str, params: Mapping[str, Any] | None = None) -> Any:
-        return self.warehouse.query(f"{self.pack.name}.{name}", **dict(params or {}))
-
-    def policy(self, name: str) -> Any:
-        return self.warehouse.policies(f"{self.pack.name}.{name}")[0]
-
-    def metric_definition(self, name: str) -> Metric:
-        return self.pack.metrics[name]
+        return super().metric(names, **settings)
 
 
 def fetch_for(

@@ -18,19 +18,20 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
+from prodsense.web.api.common import sees_sql
 from prodsense.web.asking import COMPARISONS, FILTER, GRAINS, RANGES, Asked, condition
-from prodsense.web.files import file_of
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.views.common import (
     chips,
     export_links,
+    file_of,
     keep,
     newest,
+    open_metrics,
     packs,
     reading,
     show,
-    shows_sql,
     slices,
     values_of,
     views_here,
@@ -58,8 +59,8 @@ def index(request: Request, pack: str = "", q: str = "") -> Response:
         for each in here:
             if pack and each.name != pack:
                 continue
-            found = [m for m in each.metrics.values() if not m.hidden
-                     and all(w in f"{m.name} {m.name.replace('_', ' ')} {m.says}".lower() for w in words)]
+            found = [m for m in open_metrics(request, warehouse, each)
+                     if all(w in f"{m.name} {m.name.replace('_', ' ')} {m.says}".lower() for w in words)]
             if found:
                 groups.append((each, found))
         return show(request, "explore.html", "Explore", groups=groups, pack=pack, q=q,
@@ -70,12 +71,12 @@ def index(request: Request, pack: str = "", q: str = "") -> Response:
 def metric(request: Request, who: CurrentActor, site: CurrentSite, name: str) -> Response:
     """One metric: its frame at once, its chart and leaderboards as they come."""
     with reading(request) as warehouse:
-        pack, found = find(warehouse, name)
+        pack, found = find(request, warehouse, name)
         asked = Asked.read(request.query_params)
         path = f"/explore/{pack.name}.{found.name}"
         reach = slices(request, warehouse, pack.name, found.name)
         shown = [d for d in reach if d not in asked.filters or len(asked.filters[d]) > 1]
-        related = [m for m in pack.metrics.values() if m.source == found.source and m.source and not m.hidden
+        related = [m for m in open_metrics(request, warehouse, pack) if m.source and m.source == found.source
                    and m.name != found.name]
         return show(
             request, "explore_metric.html", spoken(found.name), pack=pack, metric=found, asked=asked, path=path,
@@ -83,7 +84,7 @@ def metric(request: Request, who: CurrentActor, site: CurrentSite, name: str) ->
             comparisons=COMPARISONS, forms=FORMS, chips=chips(asked, path), views=views_here(site, who, path),
             events=site.store.annotations(pack.name), exports=export_links(f"{path}/export", asked),
             questions=[q for q in pack.questions.values() if found.name in q.answers], related=related[:12],
-            show_sql=shows_sql(who), slice_options=[("", "nothing"), *((d, d.replace("_", " ")) for d in reach)],
+            show_sql=sees_sql(warehouse), slice_options=[("", "nothing"), *((d, d.replace("_", " ")) for d in reach)],
         )  # fmt: skip
 
 
@@ -91,9 +92,9 @@ def metric(request: Request, who: CurrentActor, site: CurrentSite, name: str) ->
 def chart(request: Request, who: CurrentActor, site: CurrentSite, name: str) -> Response:
     """The chart of a metric, with its value over the whole window."""
     with reading(request) as warehouse:
-        pack, found = find(warehouse, name)
+        pack, found = find(request, warehouse, name)
         asked = Asked.read(request.query_params)
-        width, sql = width_of(request), shows_sql(who)
+        width, sql = width_of(request), sees_sql(warehouse)
 
         def ask() -> tuple[dict[str, Any] | None, Picture, str]:
             return drawn(request, warehouse, pack, found, asked, width, sql)
@@ -107,7 +108,7 @@ def chart(request: Request, who: CurrentActor, site: CurrentSite, name: str) -> 
 def leaders(request: Request, name: str, dimension: str) -> Response:
     """The values of one slice, the largest first; each leads to the page filtered to it."""
     with reading(request) as warehouse:
-        pack, found = find(warehouse, name)
+        pack, found = find(request, warehouse, name)
         asked = Asked.read(request.query_params)
         if dimension not in slices(request, warehouse, pack.name, found.name):
             raise WebError(404, f"{found.name} cannot be sliced by {dimension}")
@@ -123,21 +124,23 @@ def leaders(request: Request, name: str, dimension: str) -> Response:
 def export(request: Request, name: str) -> Response:
     """The numbers behind a chart as a file (``as=csv|parquet|json|png``)."""
     with reading(request) as warehouse:
-        pack, found = find(warehouse, name)
+        pack, found = find(request, warehouse, name)
         asked = Asked.read(request.query_params)
         result, _ = answer(request, warehouse, pack, found, asked)
-        return file_of(request, result, request.query_params.get("as", "csv"), found.name, form=_form(asked))
+        return file_of(request, warehouse, result, found.name, form=_form(asked))
 
 
 # -- what is shown -----------------------------------------------------------------------------------
 
 
-def find(warehouse: Warehouse, name: str) -> tuple[Pack, Metric]:
-    """A metric of a pack with data here; WebError 404 else."""
+def find(request: Request, warehouse: Warehouse, name: str) -> tuple[Pack, Metric]:
+    """A metric of a pack with data here that the role may ask for; WebError 404 else."""
     pack_name, _, bare = name.rpartition(".")
     for pack in packs(warehouse):
-        if (pack.name == pack_name or not pack_name) and bare in pack.metrics and not pack.metrics[bare].hidden:
-            return pack, pack.metrics[bare]
+        if pack.name == pack_name or not pack_name:
+            for metric in open_metrics(request, warehouse, pack):
+                if metric.name == bare:
+                    return pack, metric
     raise WebError(404, f"there is no metric named {name}; see the catalogue")
 
 

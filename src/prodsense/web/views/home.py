@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from prodsense.charts.dashboards import headline_tiles
+from prodsense.contracts.vocabulary import Metric
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web.pictures import headline
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
-from prodsense.web.views.common import attempt, keep, newest, packs, reading, show
+from prodsense.web.views.common import attempt, keep, newest, open_metrics, packs, reading, show
 from prodsense.web.views.dashboards import allowed, fetch_for
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
@@ -32,7 +34,7 @@ def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
             shown.append({
                 "pack": pack, "newest": newest(request, warehouse, pack.name), "dashboards": dashboards,
                 "health": health(request, warehouse, pack) if who.may("data") else None,
-                "has_numbers": bool(key_metrics(pack)),
+                "has_numbers": bool(key_metrics(pack, open_metrics(request, warehouse, pack))),
             })
         items = findings(warehouse) if who.may("act") else []
         views = site.store.views(who)
@@ -51,7 +53,7 @@ def numbers(request: Request, pack: str) -> Response:
         found = warehouse.pack(pack)
 
         def ask() -> list[dict[str, Any]]:
-            names = key_metrics(found)
+            names = key_metrics(found, open_metrics(request, warehouse, found))
             tiles = headline_tiles(names, fetch_for(request, warehouse, found))
             paths = [f"/explore/{pack}.{name}" for name in names]
             return [{**headline(tile), "address": path} for tile, path in zip(tiles, paths, strict=True)]
@@ -59,13 +61,14 @@ def numbers(request: Request, pack: str) -> Response:
         return show(request, "part_tiles.html", "Key numbers", tiles=keep(request, ("numbers", pack), ask))
 
 
-def key_metrics(pack: Pack) -> list[str]:
-    """The metrics that lead a pack's dashboards: one of each section in turn, until there are enough."""
+def key_metrics(pack: Pack, known: Sequence[Metric]) -> list[str]:
+    """The known metrics that lead a pack's dashboards: one of each section in turn, until there are enough."""
+    names = {metric.name for metric in known}
     sections = [section.metrics for board in pack.dashboards.values() for section in board.sections if section.metrics]
     found: list[str] = []
     for place in range(max(map(len, sections), default=0)):
         for metrics in sections:
-            if place < len(metrics) and metrics[place] not in found:
+            if place < len(metrics) and metrics[place] in names - {*found}:
                 found.append(metrics[place])
     return found[:KEY_NUMBERS]
 
