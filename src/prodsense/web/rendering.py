@@ -69,6 +69,8 @@ def environment() -> Environment:
     )
     found.filters["spoken"] = spoken
     found.filters["value"] = format_value
+    # A fact beside rows, whatever it is.
+    found.filters["fact"] = lambda value: "–" if value is None else format_value(value)
     return found
 
 

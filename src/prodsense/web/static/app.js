@@ -98,8 +98,9 @@ function target(datum, targets) {
   for (const value of Object.values(datum)) {
     const name = value instanceof Date ? value.toISOString().slice(0, 10) : String(value);
     if (Object.hasOwn(targets, name)) return targets[name];
+    // Times are of UTC in every chart.
     if (typeof value === "number" && value > 1e11) {
-      const day = new Date(value - new Date(value).getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+      const day = new Date(value).toISOString().slice(0, 10);
       if (Object.hasOwn(targets, day)) return targets[day];
     }
   }
@@ -150,6 +151,8 @@ let running = 0;
 async function fill(place) {
   try {
     const address = new URL(place.dataset.src, location.href);
+    // Charts are laid out for the width of their place: how many columns a legend has, which labels fit.
+    address.searchParams.set("w", Math.max(300, place.clientWidth - 40));
     const answer = await fetch(address, { headers: { "X-Part": "1" } });
     if (answer.status === 401) { location.reload(); return; }
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);

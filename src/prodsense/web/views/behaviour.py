@@ -197,7 +197,7 @@ def drawn(request: Request, warehouse: Warehouse, log: Log, method: str, width: 
         )  # fmt: skip
     except ProdsenseError as error:
         return picture(ChartView(title=title, error=error.message))
-    query = urlencode([(k, v) for k, v in request.query_params.multi_items() if v and k != "narrow"])
+    query = urlencode([(k, v) for k, v in request.query_params.multi_items() if v and k != "w"])
     links = [(text, f"/behaviour/{method}/export?{query}{'&' if query else ''}as={kind}")
              for text, kind in (("CSV", "csv"), ("Parquet", "parquet"), ("PNG picture", "png"), ("JSON", "json"))]
     return picture(view, width=width, show_sql=sql, exports=links)

@@ -88,8 +88,11 @@ def is_part(request: Request) -> bool:
 
 
 def width_of(request: Request) -> int:
-    """The width that charts are laid out for: a phone's where the script says that its place is narrow."""
-    return NARROW if request.query_params.get("narrow") == "1" else WIDE
+    """The width that charts are laid out for, in pixels: what the script says of its place (``w=``), in steps of 20."""
+    given = request.query_params.get("w", "")
+    if not given.isdigit() or len(given) > 5:
+        return WIDE
+    return min(max(int(given), NARROW), 1400) // 20 * 20
 
 
 # -- small answers, kept -----------------------------------------------------------------------------

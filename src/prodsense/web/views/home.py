@@ -15,6 +15,7 @@ from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web.pictures import headline
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
+from prodsense.web.views import alerts
 from prodsense.web.views.common import attempt, keep, newest, open_metrics, packs, reading, show
 from prodsense.web.views.dashboards import allowed, fetch_for
 
@@ -36,7 +37,7 @@ def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
                 "health": health(request, warehouse, pack) if who.may("data") else None,
                 "has_numbers": bool(key_metrics(pack, open_metrics(request, warehouse, pack))),
             })
-        items = findings(warehouse) if who.may("act") else []
+        items = [i for i in alerts.items(request, warehouse) if alerts.in_state(i, "")] if who.may("act") else []
         views = site.store.views(who)
         return show(
             request, "home.html", "Home", packs=shown, findings=items[:5], counts=Counter(f["severity"] for f in items),
@@ -86,8 +87,3 @@ def health(request: Request, warehouse: Warehouse, pack: Pack) -> dict[str, Any]
         return {"kinds": kinds, "built_at": built, "broken": broken, "total": len(states)}
 
     return keep(request, ("health", pack.name), ask)
-
-
-def findings(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """The open items of the action queue, worst first."""
-    return attempt(lambda: list(warehouse.findings().rows), [])
