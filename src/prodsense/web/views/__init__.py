@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from prodsense.web.views import alerts, behaviour, dashboards, experiments, explore, home, identity, kept
+from prodsense.web.views import alerts, behaviour, dashboards, data, experiments, explore, home, identity, kept
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router for module in (identity, home, dashboards, explore, behaviour, experiments, alerts, kept)
+    module.router for module in (identity, home, dashboards, explore, behaviour, experiments, alerts, data, kept)
 )
