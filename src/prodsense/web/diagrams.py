@@ -10,7 +10,7 @@ from prodsense.build.lineage import Lineage
 from prodsense.contracts.tables import Table
 
 #: Sizes in pixels: a line of text, a box's padding, the gaps between columns and between boxes, a character.
-LINE, PAD, GAP_X, GAP_Y, CHAR, TITLE_CHAR = 17, 8, 84, 18, 7.3, 7.6
+LINE, PAD, GAP_X, GAP_Y, CHAR, TITLE_CHAR = 17, 9, 84, 18, 7.3, 8.1
 #: More boxes than this in one column are parted over several.
 TALLEST = 14
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from prodsense.web.views import alerts, behaviour, dashboards, data, experiments, explore, home, identity, kept
-
-ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router for module in (identity, home, dashboards, explore, behaviour, experiments, alerts, data, kept)
+from prodsense.web.views import (
+    admin,
+    alerts,
+    behaviour,
+    catalogue,
+    dashboards,
+    data,
+    experiments,
+    explore,
+    home,
+    identity,
+    kept,
 )
+
+_PAGES = (identity, home, dashboards, explore, behaviour, experiments, alerts, data, catalogue, kept, admin)
+
+ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in _PAGES)

@@ -53,9 +53,8 @@ SAID: Mapping[str, str] = {
     "view": "Saved. You find it under saved views.",
     "gone": "Removed.",
     "event": "Noted. Charts of that time now show it.",
-    "user": "The user can now sign in by the link below.",
     "changed": "Changed. Their open sessions have ended.",
-    "token": "Here is the token. It is shown this once.",
+    "password": "Your password is set. Other open sessions have ended.",
 }
 
 

@@ -45,7 +45,8 @@ def loads(request: Request, site: CurrentSite, who: CurrentActor, page: int = 1)
         totals = keep(request, ("load totals",), lambda: total_loads(warehouse))
         return show(
             request, "loads.html", "Data", tabs=tabs("/data"), rows=rows[:PAGE], totals=totals,
-            pages=pages("/data", page, len(rows) > PAGE), counts=_COUNTS,
+            pages=pages("/data", page, len(rows) > PAGE),
+            counts=[name for name in _COUNTS if name not in ("updated", "released") or any(r[name] for r in rows)],
             jobs=[job.to_dict() for job in site.jobs.list()][:8] if who.may("admin") else [],
         )  # fmt: skip
 
@@ -118,7 +119,8 @@ def schema(request: Request, pack: str) -> Response:
         picture = Markup(er_diagram(found.tables, lambda name: f"/data/tables/{found.name}.{name}"))
         wires = [(t.name, ", ".join(r.columns), r.table) for t in found.tables.values() for r in t.references]
         return show(
-            request, "diagram.html", f"{found.title}: tables", lead="A wire leads from a table to those that refer to it.",
+            request, "diagram.html", f"{found.title}: tables",
+            lead="Wires lead from a table to those that refer to it.",
             crumbs=[("Data", "/data"), ("Tables", "/data/tables")], picture=picture, kinds=("table",),
             head=("table", "by", "refers to"), lines=wires, columns={},
         )  # fmt: skip
