@@ -83,12 +83,14 @@ class Served:
         return Actor(role, role, ROLES[role][0], "token")
 
 
-def serve(warehouse: Any, settings: Settings | None = None, store: str | Path = ":memory:") -> Served:
-    """A site over a warehouse, with a user and a token for each role."""
+def serve(
+    warehouse: Any, settings: Settings | None = None, store: str | Path = ":memory:", *, passwords: bool = False
+) -> Served:
+    """A site over a warehouse, with a user and a token for each role; with `passwords` to sign in by."""
     site = Site(warehouse, settings or Settings(api_rate=1_000_000), Store(store))
     served = Served(site, create_app(site))
     for role, (attributes, _) in ROLES.items():
-        site.store.add_user(role, role, attributes, f"password of {role}")
+        site.store.add_user(role, role, attributes, f"password of {role}" if passwords else None)
         served.tokens[role] = site.store.add_token("test", role, role, attributes)[1]
     return served
 
