@@ -103,6 +103,8 @@ def audit(request: Request, status: int, seconds: float) -> None:
     """Write down who asked what."""
     who = getattr(request.state, "actor", NOBODY)
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if path.startswith("/sign-in/"):
+        path = "/sign-in/..."  # a link is a key
     request.app.state.site.store.note(
         who, request.method, path[:2000], status, seconds, getattr(request.state, "rows", None),
         getattr(request.state, "refused", ""),

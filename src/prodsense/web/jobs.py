@@ -208,7 +208,10 @@ def load_job(folder: Path, sources: list[str], table: str | None, pack: str | No
         refused = [line.replace(f"{folder}/", "") for line in refused]
         if refused and not reports:
             raise ProdsenseError(refused[0])
-        return {"rows": [loaded(one) for report in reports for one in report], "refused": refused}
+        rows = [loaded(one) for report in reports for one in report]
+        for row in rows:
+            row["source"] = row["source"].replace(f"{folder}/", "")
+        return {"rows": rows, "refused": refused}
 
     return work
 

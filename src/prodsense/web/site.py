@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from prodsense.errors import ProdsenseError, UnsupportedError
+from prodsense.errors import ForbiddenError, ProdsenseError, UnsupportedError, UsageError
 from prodsense.web.actor import Actor
 from prodsense.web.cache import Cache
 from prodsense.web.jobs import Jobs
@@ -162,7 +162,13 @@ class Site:
 
 def as_seen_by(actor: Actor, warehouse: Warehouse) -> Warehouse:
     """The warehouse that `actor` may see: all of it for an admin, else what the role's policy allows."""
-    return warehouse if actor.role == "admin" else warehouse.as_role(actor.role, **actor.attributes)
+    if actor.role == "admin":
+        return warehouse
+    try:
+        return warehouse.as_role(actor.role, **actor.attributes)
+    except UsageError as error:
+        # What is wrong is not the request but the role: it is not known, lacks an attribute, has no rights here.
+        raise ForbiddenError(error.message) from None
 
 
 def policy_of(actor: Actor) -> Hashable:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, field_validator
 
-from prodsense.errors import UsageError
+from prodsense.errors import ForbiddenError, UsageError
 from prodsense.web.actor import Actor
 from prodsense.web.api.common import Word, found, problems
 from prodsense.web.security import CurrentActor, CurrentSite, may
@@ -192,8 +192,11 @@ def check_role(site: Site, role: str, attributes: dict[str, str | list[str]]) ->
     """UsageError for a role that is not there, or attributes that do not fit it."""
     if role == "admin" and attributes:
         raise UsageError("an admin has no attributes: they see everything")
-    with site.reader(Actor("check", role, attributes, "token")):
-        pass
+    try:
+        with site.reader(Actor("check", role, attributes, "token")):
+            pass
+    except ForbiddenError as error:
+        raise UsageError(error.message) from None
 
 
 def _moment(value: Any) -> Any:
