@@ -49,6 +49,7 @@ def picture(
             # The page sets titles and notes as text: a chart's own would say them twice.
             spec.pop("title", None)
         spec.pop("usermeta", None)
+        spec = _lighter(spec)
         if marks:
             annotate(spec, marks)
             notes += [f"{mark['at']}: {mark['text']}" for mark in marks]
@@ -58,6 +59,15 @@ def picture(
         notes=notes, sql=list(view.sql) if show_sql else (), error=view.error, address=address, drill=drill or {},
         exports=exports,
     )  # fmt: skip
+
+
+def _lighter(node: Any) -> Any:
+    """A spec whose numbers have as many digits as a picture can show; labels and tips are texts and stay exact."""
+    if isinstance(node, dict):
+        return {key: _lighter(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_lighter(value) for value in node]
+    return float(f"{node:.7g}") if isinstance(node, float) else node
 
 
 def annotate(spec: dict[str, Any], marks: Sequence[Mapping[str, Any]]) -> None:

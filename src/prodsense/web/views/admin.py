@@ -143,7 +143,7 @@ def account(request: Request, who: CurrentActor) -> Response:
     return show(request, "account.html", "Your account", attributes=written(who.attributes), problem="")
 
 
-@router.post("/account", dependencies=[may("read")])
+@router.post("/account", dependencies=[may("save")])
 def change_password(
     request: Request, site: CurrentSite, who: CurrentActor, password: Annotated[str, Form()],
     again: Annotated[str, Form()],
