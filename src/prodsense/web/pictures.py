@@ -20,7 +20,6 @@ class Picture:
     """What `ui.picture` shows. `drill` maps the text of a mark's value to the address that a click on it leads to,
     `exports` are pairs of text and address. `spec` None shows the table openly."""
 
-    id: str
     title: str = ""
     says: str = ""
     spec: Mapping[str, Any] | None = None
@@ -54,7 +53,7 @@ def picture(
             annotate(spec, marks)
             notes += [f"{mark['at']}: {mark['text']}" for mark in marks]
     return Picture(
-        id=slug(view.title) or "chart", title=view.title, says=view.says, spec=spec,
+        title=view.title, says=view.says, spec=spec,
         alt=str((spec or {}).get("description", "")) or view.title, table=table_of(view.rows, view.units, view.grain),
         notes=notes, sql=list(view.sql) if show_sql else (), error=view.error, address=address, drill=drill or {},
         exports=exports,

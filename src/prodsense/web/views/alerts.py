@@ -75,7 +75,7 @@ def story(request: Request, identity: str) -> Response:
         item = find(request, warehouse, identity)
         width = width_of(request)
         shown = keep(request, ("story", item["id"], item["last_seen"], width), lambda: drawn(warehouse, item, width))
-        return show(request, "part_chart.html", "Story", shown=shown)
+        return show(request, "part_chart.html", "Story", shown=shown, level=2)
 
 
 @router.post("/alerts/{identity}")

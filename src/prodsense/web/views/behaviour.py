@@ -98,7 +98,7 @@ def part(request: Request, who: CurrentActor, method: str) -> Response:
             return drawn(request, warehouse, log, method, width, sql)
 
         shown = keep(request, ("behaviour", method, address, width, sql), ask)
-        return show(request, "part_chart.html", METHODS[method][0], shown=shown)
+        return show(request, "part_chart.html", METHODS[method][0], shown=shown, level=2)
 
 
 @router.get("/behaviour/{method}/export")

@@ -92,15 +92,22 @@ _FIRST = ("metric", "segment", "value", "verdict", "role", "arm", "relative", "e
 
 
 def told(section: SectionView) -> SectionView:
-    """A section whose tables say first what was found, and never that a probability is 0."""
+    """A section whose tables say first what was found, and never that a probability is 0.
+
+    A picture without rows of its own gets those of the table beside it: not everybody sees pictures.
+    """
     views = []
+    beside = next((view.rows for view in section.charts if view.chart is None), ())
     for view in section.charts:
+        if view.chart is not None and view.rows:
+            views.append(view)
+            continue
         rows = []
-        for row in view.rows if view.chart is None else ():
+        for row in view.rows or beside:
             names = [name for name in _FIRST if name in row]
             names += [name for name in row if name not in names]
             rows.append({name: _probability(name, row[name]) for name in names})
-        views.append(replace(view, rows=rows) if rows else view)
+        views.append(replace(view, rows=rows))
     return replace(section, charts=views)
 
 
