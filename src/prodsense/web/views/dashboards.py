@@ -56,9 +56,9 @@ def dashboard(request: Request, who: CurrentActor, site: CurrentSite, name: str)
         pack, board = find(warehouse, name)
         asked = Asked.read(request.query_params)
         path = f"/dashboards/{pack.name}.{board.name}"
-        metrics = metrics_of(board, pack)
-        choices = values_of(request, warehouse, pack.name, board.by, metrics)
         whole = request.query_params.get("full") == "1"
+        # To know the values of a slice is a question to the data: the page does not wait for it.
+        choices = choices_of(request, warehouse, pack, board) if whole else []
         sections = []
         for place, section in enumerate(board.sections):
             part = {"section": section, "place": place, "tiles": None, "charts": [], "policies": None}
@@ -75,10 +75,20 @@ def dashboard(request: Request, who: CurrentActor, site: CurrentSite, name: str)
         return show(
             request, "dashboard.html", spoken(board.name), pack=pack, board=board, asked=asked, path=path,
             sections=sections,
-            choices=[(d, [(text_of(v), text_of(v)) for v in choices[d]]) for d in board.by if choices[d]],
-            newest=newest(request, warehouse, pack.name), range_options=RANGES, filter_prefix=FILTER,
+            choices=choices, range_options=RANGES, filter_prefix=FILTER,
             whole=whole, query=request.url.query, views=views_here(site, who, path),
             events=site.store.annotations(pack.name), chips=chips(asked, path),
+        )  # fmt: skip
+
+
+@router.get("/dashboards/{name}/filters")
+def filters(request: Request, name: str) -> Response:
+    """The filters of a dashboard with the values to choose from, as a part of it."""
+    with reading(request) as warehouse:
+        pack, board = find(warehouse, name)
+        return show(
+            request, "part_filters.html", spoken(board.name), choices=choices_of(request, warehouse, pack, board),
+            asked=Asked.read(request.query_params), filter_prefix=FILTER,
         )  # fmt: skip
 
 
@@ -150,6 +160,14 @@ def metrics_of(board: Dashboard, pack: Pack) -> list[str]:
             declared = pack.charts.get(each) if isinstance(each, str) else each
             found.update(dict.fromkeys(declared.metrics if declared else ()))
     return list(found)
+
+
+def choices_of(
+    request: Request, warehouse: Warehouse, pack: Pack, board: Dashboard
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The dimensions that filter a dashboard, each with its values as the choices of a form."""
+    found = values_of(request, warehouse, pack.name, board.by, metrics_of(board, pack))
+    return [(name, [(text_of(v), text_of(v)) for v in listed]) for name, listed in found.items() if listed]
 
 
 def tiles_of(

@@ -40,7 +40,7 @@ def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
         items = [i for i in alerts.items(request, warehouse) if alerts.in_state(i, "")] if who.may("act") else []
         views = site.store.views(who)
         return show(
-            request, "home.html", "Home", packs=shown, findings=items[:5], counts=Counter(f["severity"] for f in items),
+            request, "home.html", "Home", packs=shown, findings=items[:3], counts=Counter(f["severity"] for f in items),
             total=len(items), views=views,
         )  # fmt: skip
 
