@@ -123,7 +123,7 @@ class Jobs:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 # -- what jobs do --------------------------------------------------------------------------------------
