@@ -98,7 +98,7 @@ def test_hidden_columns_are_not_there(engine: DuckDBEngine) -> None:
     assert all(set(row) == {"order_id", "shop_id", "amount", "city"} for row in whole)
     for sql in ("SELECT email FROM shop.orders", "SELECT order_id FROM shop.orders WHERE EMAIL LIKE 'secret-a%'",
                 "SELECT o.email FROM shop.orders AS o", "SELECT order_id FROM shop.orders ORDER BY email"):
-        with pytest.raises(ForbiddenError, match="may not see email of shop.orders"):
+        with pytest.raises(ForbiddenError, match="may not see email"):
             seen.query(sql)
     # A name of the statement's own is no column of the relation.
     assert seen.query("SELECT 'x' AS email FROM shop.orders")["email"].to_pylist() == ["x"] * 3
@@ -244,7 +244,7 @@ def owned(engine: DuckDBEngine) -> Iterator[Any]:
         own.close()
 
 
-PROPERTY = settings(max_examples=50, deadline=None)
+PROPERTY = settings(max_examples=25, deadline=None)
 
 
 @PROPERTY

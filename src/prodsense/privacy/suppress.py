@@ -100,26 +100,28 @@ def protect(sizes: Mapping[Hashable, int], lines: Sequence[Sequence[Any]], k: in
     line with a hidden cell another of at least `k` people is hidden too where there is one, so that what is left is
     never about a few; then no small cell may follow from all sums together.
 
-    It is the next on the line, not the smallest: so a coarser answer and a finer one hide the same places, and what
-    one hides the other does not tell.
+    It is the nearest, not the smallest: so a coarser answer and a finer one hide the same places, and what one hides
+    the other does not tell.
     """
     hidden = {cell for cell, size in sizes.items() if size < k}
     if not hidden:
         return hidden
     small = set(hidden)
     order = {cell: place for place, cell in enumerate(sizes)}
-    ordered = list(sizes)
     on: dict[Any, list[int]] = {}
     for number, line in enumerate(lines):
         for cell in line:
             on.setdefault(cell, []).append(number)
 
     def next_of(cells: Sequence[Any]) -> Any:
-        """The first cell shown behind the first hidden one, or else the first of all."""
-        start = min(order[cell] for cell in cells if cell in hidden)
-        shown = [order[cell] for cell in cells if cell not in hidden]
-        place = min((place for place in shown if place > start), default=min(shown, default=None))
-        return None if place is None else ordered[place]
+        """The cell shown that is on most lines with the first hidden one; of several the next behind it."""
+        first = min((cell for cell in cells if cell in hidden), key=order.__getitem__)
+        lines_of_first, start = set(on.get(first, ())), order[first]
+        shown = [cell for cell in cells if cell not in hidden]
+        return min(
+            shown, default=None,
+            key=lambda cell: (-len(lines_of_first.intersection(on.get(cell, ()))), order[cell] < start, order[cell]),
+        )
 
     todo = {number for cell in hidden for number in on.get(cell, ())}
     while True:
