@@ -79,10 +79,7 @@ def solvable(sizes: Mapping[Any, int], gone: set[Any], grain: str) -> set[Any]:
     """
     order = list(sizes)
     at = {cell: place for place, cell in enumerate(order)}
-    known: list[np.ndarray] = []
-    for cell in order:
-        if cell not in gone:
-            known.append(np.eye(len(order))[at[cell]])
+    known = [np.eye(len(order))[at[cell]] for cell in order if cell not in gone]
     totals: dict[Any, list[int]] = {}
     for period, slices in order:
         for place in range(len(slices)):

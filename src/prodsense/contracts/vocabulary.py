@@ -371,8 +371,8 @@ class Subject:
     """A kind of person that a pack knows, and what goes when one of them is forgotten.
 
     `key` is the column that identifies one (``dim_customers.customer_id``). Their rows are those of `key`'s table,
-    those whose column references it or is named in `columns` (relation → column), those that meet a condition of
-    `where` (relation → SQL with ``:subject``), and all that reference any of these.
+    those whose column references it or is named in `columns` (relation → column, where they meet its condition of
+    `where`, if there is one), and all that reference any of these.
 
     `blank` maps a relation to columns that are emptied instead, because its rows are other people's too.
     """

@@ -60,13 +60,18 @@ PEERS = {"partner": ("restaurant", "restaurant_type")}
 SUBJECTS = (
     Subject(
         "customer", "Who orders.", "dim_customers.customer_id",
-        columns={"fact_orders_setup": "customer_id"},
-        where={"experiment_assignments": "unit_type = 'customer' AND unit_id = text_of(:subject)"},
+        columns={"fact_orders_setup": "customer_id", "experiment_assignments": "unit_id"},
+        where={"experiment_assignments": "unit_type = 'customer'"},
+        # What a driver was paid stays paid.
+        blank={"driver_earnings": ("delivery_id",)},
     ),
     Subject(
         "driver", "Who delivers.", "dim_drivers.driver_id",
-        columns={"dim_drivers_setup": "driver_id", "fact_delivery_batches_setup": "driver_id"},
-        where={"experiment_assignments": "unit_type = 'driver' AND unit_id = text_of(:subject)"},
+        columns={
+            "dim_drivers_setup": "driver_id", "fact_delivery_batches_setup": "driver_id",
+            "fact_deliveries_setup": "driver_id", "experiment_assignments": "unit_id",
+        },
+        where={"experiment_assignments": "unit_type = 'driver'"},
         blank={
             "fact_deliveries": ("driver_id",), "fact_delivery_batches": ("driver_id", "batch_assigned_at"),
             "fact_deliveries_setup": ("driver_id",),
