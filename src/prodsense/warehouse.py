@@ -335,6 +335,10 @@ class Warehouse:
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
 
+    def benchmark(self, *names: str, **request: Any) -> Rows:
+        """A partner's own metrics beside those of peers: ``wh.as_role("partner", ...).benchmark("on_time_rate")``."""
+        raise UsageError("a benchmark sets somebody's own numbers beside their peers': ask it in a role that has peers")
+
     def query(self, name: str, **params: Any) -> Rows:
         """Rows of a named query."""
         from prodsense.metrics.queries import run_query

@@ -154,7 +154,7 @@ def test_many_unknowns_are_solved_as_few_are() -> None:
 def test_rows_of_a_query_keep_their_names_and_lose_their_numbers() -> None:
     rows = [{"kind": "a", "people": 40, "mean": 1.5}, {"kind": "b", "people": 2, "mean": 2.5},
             {"kind": "c", "people": 30, "mean": 3.5}, {"kind": "d", "people": 0, "mean": None}]  # fmt: skip
-    shown, some = suppress_rows(rows, "people", K)
+    shown, some = suppress_rows(rows, "people", (), K)
     assert some
     assert shown == [
         {"kind": "a", "people": 40, "mean": 1.5, "suppressed": False},
@@ -162,6 +162,17 @@ def test_rows_of_a_query_keep_their_names_and_lose_their_numbers() -> None:
         {"kind": "c", "people": None, "mean": None, "suppressed": True},
         {"kind": "d", "people": 0, "mean": None, "suppressed": False},
     ]
+
+
+def test_rows_of_a_query_are_told_apart_by_their_keys() -> None:
+    """Shares of a month add up within the month: what goes with a small group is of the same month."""
+    rows = [{"month": m, "kind": kind, "users": 50 + kind, "label": "x"} for m in (1, 2) for kind in (1, 2, 3)]
+    rows[4]["users"] = 3
+    shown, _ = suppress_rows(rows, "users", ("month", "kind"), K)
+    gone = [(row["month"], row["kind"]) for row in shown if row["suppressed"]]
+    assert len([kind for month, kind in gone if month == 2]) >= 2
+    assert len([month for month, kind in gone if kind == 2]) == 2
+    assert all(row["users"] is None and row["label"] == "x" and row["kind"] for row in shown if row["suppressed"])
 
 
 SCOPE = Scope(

@@ -174,9 +174,10 @@ class Forgetting:
         entries = [
             (relation, column, "", value) for (relation, column), values in self.keys.items() for value in values
         ]
-        for name, column in self.subject.columns.items():
+        for name, columns in self.subject.columns.items():
             if name in self.tables:
-                entries.append((self.tables[name].relation, column, self.subject.where.get(name, ""), self.value))
+                relation, condition = self.tables[name].relation, self.subject.where.get(name, "")
+                entries += [(relation, column, condition, self.value) for column in columns]
         forgotten.record(self.engine, ledger.next_seq(self.engine), entries)
 
 

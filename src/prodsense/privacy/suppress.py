@@ -7,7 +7,7 @@ small may then follow from them and the cells shown.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,7 @@ def _counted(
 # -- which cells -------------------------------------------------------------------------------------
 
 
-def protect(sizes: Mapping[Hashable, int], lines: Sequence[Sequence[Any]], k: int) -> set[Any]:
+def protect(sizes: Mapping[Any, int], lines: Sequence[Sequence[Any]], k: int) -> set[Any]:
     """Cells not to show: those of fewer than `k` people, and others, so that no sum gives these away.
 
     `sizes` are people by cell, in an order that each line keeps; `lines` are sets of cells whose sum is known. On each
@@ -321,17 +321,20 @@ def _without(column: Any, mask: Sequence[bool]) -> Any:
     return pa.array(values, column.type)
 
 
-def suppress_rows(rows: list[dict[str, Any]], count: str, k: int) -> tuple[list[dict[str, Any]], bool]:
+def suppress_rows(
+    rows: list[dict[str, Any]], count: str, keys: Sequence[str], k: int
+) -> tuple[list[dict[str, Any]], bool]:
     """Rows of a query without the numbers of those whose `count` is under `k`, and whether there are such.
 
-    The rows are parts of one total: where just one is hidden, the next smallest goes with it.
+    Rows that differ in one of `keys` alone are parts of a total that is taken as known; without keys, all rows are.
     """
-    sizes = {place: int(row[count] or 0) for place, row in enumerate(rows)}
-    hidden = protect({p: n for p, n in sizes.items() if n}, [[p for p, n in sizes.items() if n]], k)
+    cells = [(None, tuple(row[name] for name in keys) if keys else (place,)) for place, row in enumerate(rows)]
+    sizes = {cell: int(row[count]) for cell, row in zip(cells, rows, strict=True) if row[count]}
+    hidden = protect(sizes, lines_of(list(sizes), "all"), k)
     shown = []
-    for place, row in enumerate(rows):
-        gone = place in hidden
-        kept = {name: None if gone and _is_number(value) else value for name, value in row.items()}
+    for cell, row in zip(cells, rows, strict=True):
+        gone = cell in hidden
+        kept = {n: None if gone and n not in keys and _is_number(value) else value for n, value in row.items()}
         shown.append({**kept, "suppressed": gone})
     return shown, bool(hidden)
 

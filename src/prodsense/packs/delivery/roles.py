@@ -23,6 +23,14 @@ PEOPLE = {
     "driver_windows": "SUM(drivers)",
     "customer_windows": "SUM(customers)",
     "algorithm_runs": (),
+    # What knows no customer is counted by orders or batches: nobody shares those.
+    "order_issues": "COUNT(DISTINCT order_id)",
+    "cost_items": "COUNT(DISTINCT order_id)",
+    "order_costs": "COUNT(DISTINCT order_id)",
+    "pickup_issues": "COUNT(DISTINCT batch_id)",
+    "route_stops": "COUNT(DISTINCT batch_id)",
+    "survey_answers":
+        "COUNT(DISTINCT respondent || text_of(COALESCE(customer_id, driver_id, restaurant_id, order_id)))",
 }
 
 #: What belongs to a restaurant: relation → condition. Batches mix restaurants and stay closed, and so do drivers.
@@ -45,22 +53,23 @@ ROLES = (
         rows=None, may={
             **dict.fromkeys(("metrics", "dashboards", "questions", "experiments", "policies"), ALL),
             "queries": ("batch_state_counts", "algorithm_effectiveness"),
-        }, k=5, counts={"batch_state_counts": "batches", "algorithm_effectiveness": "total_deliveries"},
+        }, k=5, counts={
+            "batch_state_counts": ("batches", "current_state"),
+            "algorithm_effectiveness": ("total_deliveries", "algorithm_name", "algorithm_version"),
+        },
     ),
     Role(
         "partner", "A restaurant: its own orders and deliveries, in groups of five people or more.",
         attributes=(Param("restaurant_id", "integer", says="The partner's restaurant, or several."),),
         rows=_OF_RESTAURANT, may={"metrics": ALL}, k=5,
+        peers=("restaurant", "restaurant_id", "restaurant_type"),
     ),
 )  # fmt: skip
-
-#: Who is beside whom in a benchmark: one partner, among those alike.
-PEERS = {"partner": ("restaurant", "restaurant_type")}
 
 SUBJECTS = (
     Subject(
         "customer", "Who orders.", "dim_customers.customer_id",
-        columns={"fact_orders_setup": "customer_id", "experiment_assignments": "unit_id"},
+        columns={"fact_orders_setup": ("customer_id",), "experiment_assignments": ("unit_id",)},
         where={"experiment_assignments": "unit_type = 'customer'"},
         # What a driver was paid stays paid.
         blank={"driver_earnings": ("delivery_id",)},
@@ -68,8 +77,8 @@ SUBJECTS = (
     Subject(
         "driver", "Who delivers.", "dim_drivers.driver_id",
         columns={
-            "dim_drivers_setup": "driver_id", "fact_delivery_batches_setup": "driver_id",
-            "fact_deliveries_setup": "driver_id", "experiment_assignments": "unit_id",
+            "dim_drivers_setup": ("driver_id",), "fact_delivery_batches_setup": ("driver_id",),
+            "fact_deliveries_setup": ("driver_id",), "experiment_assignments": ("unit_id",),
         },
         where={"experiment_assignments": "unit_type = 'driver'"},
         blank={
