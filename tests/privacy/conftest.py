@@ -29,14 +29,25 @@ def rows_of(city: Path) -> Callable[[str], list[dict[str, Any]]]:
     return lambda table: pq.read_table(city / f"{table}.parquet").to_pylist()
 
 
+#: What nobody but the owner may find anywhere.
+SECRET = "planted-secret"
+
+
 @pytest.fixture(scope="session")
-def built(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The city in a warehouse file; tests read it, none writes."""
+def built(city: Path, tmp_path_factory: pytest.TempPathFactory, rows_of: Any) -> Path:
+    """The city in a warehouse file, free words and places planted in it; tests read it, none writes."""
+    import pyarrow as pa
+
     from prodsense.warehouse import open as open_warehouse
 
     path = tmp_path_factory.mktemp("privacy") / "city.duckdb"
     with open_warehouse(path) as wh:
         wh.ingest(str(city), pack="delivery")
+        orders = [{**row, "special_instructions": SECRET, "delivery_instructions": SECRET,
+                   "delivery_address_lat": "12.34567891"} for row in rows_of("fact_orders")[:200]]  # fmt: skip
+        wh.ingest(pa.Table.from_pylist(orders), table="delivery.fact_orders")
+        refused = pa.Table.from_pylist([{**orders[0], "order_id": None}])
+        assert wh.ingest(refused, table="delivery.fact_orders").quarantined == 1
         assert wh.build("delivery").ok
     return path
 

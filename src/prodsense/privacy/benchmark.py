@@ -1,8 +1,9 @@
 """One's own numbers beside those of peers, of whom none is shown.
 
-Peers are alike in the slices that the role names, or else all others. A number of theirs is a mean of three neighbours in their order, so
-that it is nobody's own; there must be enough of them, none may outweigh the others (the rule of one and of two, after
-Hundepool et al., "Statistical Disclosure Control", 2012, section 4.2), and each must be about k people or more.
+Peers are alike in the slices that the role names, or else all others. A number of theirs is a mean of three neighbours
+in their order, so that it is nobody's own; there must be enough of them, none may outweigh the others (the rule of one
+and of two, after Hundepool et al., "Statistical Disclosure Control", 2012, section 4.2), and each must be about k
+people or more.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ from __future__ import annotations
 from prodsense.contracts.vocabulary import ALL, Param, Role, Subject
 
 #: Personal beyond what its name says: free words of customers.
-PERSONAL = ("refund_requests.reason",)
+PERSONAL = ("refund_requests.reason", "reports.issue_type")
 
-#: Not personal: where a restaurant is, and how to reach it, is on its door.
+#: Not personal: where a restaurant is, and how to reach it, is on its door. An area is a cell of about two kilometres.
 PUBLIC = (
+    "area",
     "dim_restaurants.restaurant_lat", "dim_restaurants.restaurant_lng", "dim_restaurants.phone_number",
     "dim_restaurants_setup.restaurant_lat", "dim_restaurants_setup.restaurant_lng",
 )  # fmt: skip
