@@ -135,6 +135,8 @@ class Warehouse:
         self, pack: str | None = None, kind: str | None = None, search: str | None = None
     ) -> list[dict[str, Any]]:
         """Entries of everything declared: pack, kind, name, says, unit, params, questions."""
+        from prodsense.packs.catalogue import catalog
+
         return catalog(pack, kind, search)
 
     def scope(self, pack: str) -> Scope:
@@ -195,6 +197,17 @@ class Warehouse:
         if pack:
             return [load_pack(pack)]
         return [load_pack(name) for name in (self.packs or pack_names())]
+
+    def forget(self, subject: Any, pack: str | None = None, kind: str | None = None, dry_run: bool = False) -> Rows:
+        """Delete a person's rows from all contracted tables, and refuse them in loads to come.
+
+        `subject` is the person's key, `kind` what sort of person (the pack's first by default). One row a table; the
+        days touched are restated by the next build. `dry_run` only counts.
+        """
+        from prodsense.privacy.forget import forget
+
+        packs = [self.pack(name) for name in ([pack] if pack else self.packs)]
+        return forget(self.engine, packs, subject, kind, dry_run)
 
     # -- build -------------------------------------------------------------------------------------
 
@@ -321,6 +334,10 @@ class Warehouse:
             plan = compile(request, self.scope(pack.name))
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
+
+    def benchmark(self, *names: str, **request: Any) -> Rows:
+        """A partner's own metrics beside those of peers: ``wh.as_role("partner", ...).benchmark("on_time_rate")``."""
+        raise UsageError("a benchmark sets somebody's own numbers beside their peers': ask it in a role that has peers")
 
     def query(self, name: str, **params: Any) -> Rows:
         """Rows of a named query."""
@@ -544,23 +561,6 @@ class Warehouse:
 
 class RoleWarehouse(Restricted, Warehouse):
     """A warehouse as one role sees it; see `Warehouse.as_role`."""
-
-
-def catalog(pack: str | None = None, kind: str | None = None, search: str | None = None) -> list[dict[str, Any]]:
-    """Entries of everything declared in one pack or all; needs no warehouse."""
-    from prodsense.packs import load_pack, pack_names
-
-    entries = [e for name in ([pack] if pack else pack_names()) for e in load_pack(name).catalogue()]
-    if kind:
-        kinds = {entry["kind"] for entry in entries}
-        if kind not in kinds:
-            hint = did_you_mean(kind, kinds)
-            raise UsageError(f"no artefacts of kind {kind}.{hint} Known: {', '.join(sorted(kinds))}")
-        entries = [entry for entry in entries if entry["kind"] == kind]
-    if search:
-        words = search.lower().split()
-        entries = [e for e in entries if all(w in f"{e['name']} {e['says']}".lower() for w in words)]
-    return entries
 
 
 def _names(names: Names) -> tuple[str, ...]:

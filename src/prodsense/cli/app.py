@@ -32,6 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "stream": Entry("Data", "stream", "Take events in as they come, each exactly once, by session or buffer."),
     "build": Entry("Data", "data", "Bring the models up to date with the tables."),
     "restate": Entry("Data", "data", "Compute days of a model anew, and what stands on it."),
+    "forget": Entry("Data", "data", "Delete a person's rows everywhere, and leave them out of loads to come."),
     "catalog": Entry("Look", "look", "List everything the packs declare."),
     "schema": Entry("Look", "look", "A pack's tables as ER diagram, JSON Schema or SQL."),
     "lineage": Entry("Look", "look", "Where a model's columns or a metric's value come from."),

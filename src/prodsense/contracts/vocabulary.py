@@ -351,7 +351,9 @@ class Role:
 
     Personal columns are hidden, but those of `see`; `hide` hides others. Both name a column of every relation, or
     ``relation.column``. `k` is how many people a group must hold to be shown (0: any); queries are then only shown
-    with `counts`, query → column of its rows that holds their number. `raw_sql` shows statements.
+    with `counts`, query → the column of its rows that holds their number, then those that tell the rows apart.
+    `raw_sql` shows statements. `peers` lets a role stand beside its peers: the slice that is its own, the attribute
+    that says which, and the slices that peers are alike in.
     """
 
     name: str
@@ -362,8 +364,9 @@ class Role:
     see: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     k: int = 0
-    counts: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     raw_sql: bool = False
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -371,8 +374,8 @@ class Subject:
     """A kind of person that a pack knows, and what goes when one of them is forgotten.
 
     `key` is the column that identifies one (``dim_customers.customer_id``). Their rows are those of `key`'s table,
-    those whose column references it or is named in `columns` (relation → column), those that meet a condition of
-    `where` (relation → SQL with ``:subject``), and all that reference any of these.
+    those whose column references it or is named in `columns` (relation → columns, where they meet its condition of
+    `where`, if there is one), and all that reference any of these.
 
     `blank` maps a relation to columns that are emptied instead, because its rows are other people's too.
     """
@@ -380,6 +383,6 @@ class Subject:
     name: str
     says: str
     key: str
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     where: Mapping[str, str] = field(default_factory=dict)
     blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -13,7 +13,7 @@
         policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py
         events.py        EVENTS, EVENTS_TABLE
         dashboards.py    CHARTS, DASHBOARDS
-        roles.py         ROLES, PERSONAL, PUBLIC, PEOPLE, SUBJECTS, PEERS
+        roles.py         ROLES, PERSONAL, PUBLIC, PEOPLE, SUBJECTS
         simulate.py      simulate(days, scale, seed) -> Simulation
 """
 
@@ -199,7 +199,7 @@ class Pack:
         return self._declared("roles", "SUBJECTS")
 
     def privacy(self, name: str, default: Any) -> Any:
-        """What roles.py says under `name` (PERSONAL, PUBLIC, PEOPLE, PEERS), or `default`."""
+        """What roles.py says under `name` (PERSONAL, PUBLIC, PEOPLE), or `default`."""
         if find_spec(f"{self.module}.roles") is None:
             return default
         return getattr(import_module(f"{self.module}.roles"), name, default)

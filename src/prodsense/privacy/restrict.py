@@ -164,6 +164,15 @@ class Restricted(_Base):
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
 
+    def benchmark(self, *names: str, **request: Any) -> Rows:
+        from prodsense.privacy.benchmark import benchmark
+
+        return benchmark(self, names, request)
+
+    def root(self) -> Any:
+        """The warehouse as it is, for what says nothing of single rows."""
+        return self._under.root() if isinstance(self._under, Restricted) else self._under
+
     def _with_sql(self, result: Any) -> Any:
         """The result with the statements as they ran, or with none where the role may see none."""
         if self._trusted or not hasattr(result, "statements"):
@@ -190,9 +199,9 @@ class Restricted(_Base):
             raise ForbiddenError(f"role {self.role} may not ask for {what}: nothing counts its people")
         rows = super().query(name, **params)
         if k and counts:
-            if counts not in rows.arrow.column_names:
-                raise ForbiddenError(f"{pack.name}.{query.name} has no column {counts} that counts people")
-            shown, some = suppress_rows(rows.rows, counts, k)
+            if absent := [name for name in counts if name not in rows.arrow.column_names]:
+                raise ForbiddenError(f"{pack.name}.{query.name} has no column {absent[0]} to tell groups by")
+            shown, some = suppress_rows(rows.rows, counts[0], counts[1:], k)
             note = (f"groups of fewer than {k} are not shown, nor what would give them away",) if some else ()
             names = [*rows.arrow.column_names, "suppressed"]
             kept = Rows.from_rows(shown) if shown else Rows.from_rows([dict.fromkeys(names)])

@@ -22,7 +22,7 @@ def subjects_of(pack: Any) -> dict[str, Subject]:
     if not found:
         return {}
     key, home = found[0]
-    columns = {table.name: key for table in pack.tables.values() if key in table.columns and table is not home}
+    columns = {table.name: (key,) for table in pack.tables.values() if key in table.columns and table is not home}
     name = key.rpartition("_")[0]
     return {name: Subject(name, f"Who is meant by {key}.", f"{home.name}.{key}", columns)}
 
@@ -40,6 +40,6 @@ def own_columns(subject: Subject, tables: Mapping[str, Table]) -> dict[str, tupl
         for reference in table.references:
             if reference.table.rpartition(".")[2] == home and reference.target == (key,):
                 found.setdefault(name, []).extend(reference.columns)
-    for name, column in subject.columns.items():
-        found.setdefault(name, []).append(column)
+    for name, columns in subject.columns.items():
+        found.setdefault(name, []).extend(columns)
     return {name: tuple(dict.fromkeys(columns)) for name, columns in found.items()}

@@ -7,7 +7,7 @@ small may then follow from them and the cells shown.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from prodsense.metrics.result import Result
     from prodsense.metrics.scope import Scope
 
-#: Longer periods that periods of a grain add up to.
+#: Longer periods that periods of a grain add up to; weeks nearly so, and the days at the edges make up for it.
 _LONGER = {
-    "day": ("week", "month", "quarter", "year"), "month": ("quarter", "year"), "quarter": ("year",),
+    "day": ("week", "month", "quarter", "year"), "week": ("month", "quarter", "year"), "month": ("quarter", "year"),
+    "quarter": ("year",),
 }  # fmt: skip
 #: Unknowns up to which the check of sums is solved directly.
 _DIRECT = 300
@@ -92,26 +93,35 @@ def _counted(
 # -- which cells -------------------------------------------------------------------------------------
 
 
-def protect(sizes: Mapping[Hashable, int], lines: Sequence[Sequence[Any]], k: int) -> set[Any]:
+def protect(sizes: Mapping[Any, int], lines: Sequence[Sequence[Any]], k: int) -> set[Any]:
     """Cells not to show: those of fewer than `k` people, and others, so that no sum gives these away.
 
-    `sizes` are people by cell; `lines` are sets of cells whose sum is known. On each line with a hidden cell another
-    of at least `k` people is hidden too where there is one, so that what is left is never about a few; then no small
-    cell may follow from all sums together.
+    `sizes` are people by cell, in an order that each line keeps; `lines` are sets of cells whose sum is known. On each
+    line with a hidden cell another of at least `k` people is hidden too where there is one, so that what is left is
+    never about a few; then no small cell may follow from all sums together.
+
+    It is the nearest, not the smallest: so a coarser answer and a finer one hide the same places, and what one hides
+    the other does not tell.
     """
     hidden = {cell for cell, size in sizes.items() if size < k}
     if not hidden:
         return hidden
     small = set(hidden)
-    order = {cell: place for place, cell in enumerate(sorted(sizes, key=lambda c: (sizes[c], _sortable(c))))}
+    order = {cell: place for place, cell in enumerate(sizes)}
     on: dict[Any, list[int]] = {}
     for number, line in enumerate(lines):
         for cell in line:
             on.setdefault(cell, []).append(number)
 
     def next_of(cells: Sequence[Any]) -> Any:
+        """The cell shown that is on most lines with the first hidden one; of several the next behind it."""
+        first = min((cell for cell in cells if cell in hidden), key=order.__getitem__)
+        lines_of_first, start = set(on.get(first, ())), order[first]
         shown = [cell for cell in cells if cell not in hidden]
-        return min(shown, key=order.__getitem__) if shown else None
+        return min(
+            shown, default=None,
+            key=lambda cell: (-len(lines_of_first.intersection(on.get(cell, ()))), order[cell] < start, order[cell]),
+        )
 
     todo = {number for cell in hidden for number in on.get(cell, ())}
     while True:
@@ -126,17 +136,14 @@ def protect(sizes: Mapping[Hashable, int], lines: Sequence[Sequence[Any]], k: in
                     hidden.add(more)
                     todo.update(on[more])
         for cell in sorted(_determined(hidden, lines, on) & small, key=order.__getitem__):
-            more = next_of([other for number in on.get(cell, ()) for other in lines[number]])
+            near = (next_of(lines[number]) for number in on.get(cell, ()))
+            more = next((other for other in near if other is not None), None)
             if more is not None:
                 hidden.add(more)
                 todo.update(on[more])
                 break
         else:
             return hidden
-
-
-def _sortable(cell: Any) -> str:
-    return repr(cell)
 
 
 def _determined(hidden: set[Any], lines: Sequence[Sequence[Any]], on: Mapping[Any, list[int]]) -> set[Any]:
@@ -227,6 +234,7 @@ def suppress(result: Result, asked: Sequence[str], support: Supported, k: int, r
         for cell, size in zip(before, _sizes(result, asked, support, "_previous"), strict=True):
             if size is not None:
                 sizes.setdefault(cell, size)
+    sizes = {cell: sizes[cell] for cell in sorted(sizes, key=_in_order)}
     hidden = protect(sizes, lines_of(list(sizes), result.grain), k)
     gone = [cell in hidden for cell in cells]
     gone_before = [cell in hidden for cell in before]
@@ -257,6 +265,12 @@ def suppress(result: Result, asked: Sequence[str], support: Supported, k: int, r
     )
 
 
+def _in_order(cell: Key) -> tuple[Any, ...]:
+    """Cells by period and slices, as results are sorted; values of several kinds by their text."""
+    return tuple((value is None, type(value).__name__, value) if not isinstance(value, (list, dict))
+                 else (False, "", repr(value)) for value in (cell[0], *cell[1]))  # fmt: skip
+
+
 def _cells(result: Result) -> list[Key]:
     rows = result.arrow.select([*(["period"] if result.grain != "all" else []), *result.by]).to_pylist() \
         if result.by or result.grain != "all" else [{}] * result.arrow.num_rows  # fmt: skip
@@ -271,13 +285,15 @@ def _sizes(result: Result, asked: Sequence[str], support: Supported, suffix: str
     values = {name: result.arrow.column(name + suffix).to_pylist() for name in (*asked, *support.names)}
     found: list[int | None] = []
     for row in range(result.arrow.num_rows):
-        sizes = []
+        sizes: list[int] = []
         for metric in asked:
             if values[metric][row] is not None:
                 counts = [int(values[name][row] or 0) for name in support.counts[metric]]
-                sizes.append(min((n for n in counts if n), default=0) if counts else None)
-        people = [size for size in sizes if size is not None]
-        found.append(min(people) if people else None)
+                people = [count for count in counts if count]
+                # Nothing of nobody tells of nobody; a value of nobody known is not shown.
+                if people or (counts and values[metric][row]):
+                    sizes.append(min(people, default=0))
+        found.append(min(sizes, default=None))
     return found
 
 
@@ -305,17 +321,20 @@ def _without(column: Any, mask: Sequence[bool]) -> Any:
     return pa.array(values, column.type)
 
 
-def suppress_rows(rows: list[dict[str, Any]], count: str, k: int) -> tuple[list[dict[str, Any]], bool]:
+def suppress_rows(
+    rows: list[dict[str, Any]], count: str, keys: Sequence[str], k: int
+) -> tuple[list[dict[str, Any]], bool]:
     """Rows of a query without the numbers of those whose `count` is under `k`, and whether there are such.
 
-    The rows are parts of one total: where just one is hidden, the next smallest goes with it.
+    Rows that differ in one of `keys` alone are parts of a total that is taken as known; without keys, all rows are.
     """
-    sizes = {place: int(row[count] or 0) for place, row in enumerate(rows)}
-    hidden = protect({p: n for p, n in sizes.items() if n}, [[p for p, n in sizes.items() if n]], k)
+    cells = [(None, tuple(row[name] for name in keys) if keys else (place,)) for place, row in enumerate(rows)]
+    sizes = {cell: int(row[count]) for cell, row in zip(cells, rows, strict=True) if row[count]}
+    hidden = protect(sizes, lines_of(list(sizes), "all"), k)
     shown = []
-    for place, row in enumerate(rows):
-        gone = place in hidden
-        kept = {name: None if gone and _is_number(value) else value for name, value in row.items()}
+    for cell, row in zip(cells, rows, strict=True):
+        gone = cell in hidden
+        kept = {n: None if gone and n not in keys and _is_number(value) else value for n, value in row.items()}
         shown.append({**kept, "suppressed": gone})
     return shown, bool(hidden)
 

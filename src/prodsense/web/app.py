@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodsense import __version__
@@ -31,6 +32,7 @@ log = logging.getLogger("prodsense.web")
 def create_app(site: Site) -> FastAPI:
     """The application over a site: pages, the API and the static files."""
     from prodsense.web import api, views
+    from prodsense.web.api.document import document
 
     app = FastAPI(
         title=f"{site.settings.title} API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
@@ -42,6 +44,7 @@ def create_app(site: Site) -> FastAPI:
     for router in (*api.ROUTERS, *views.ROUTERS):
         # Taken over as they are: an included router would hide its routes from `check_doors`.
         app.router.routes.extend(router.routes)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     app.add_middleware(Around)
     for kind in (ProdsenseError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, failed)
@@ -114,6 +117,8 @@ def audit(request: Request, status: int, seconds: float) -> None:
 def failed(request: Request, error: Exception) -> Response:
     """An error as the asker can use it: JSON for the API, a page for people, one line in both."""
     status, message, headers = told(error)
+    if status == 405:
+        headers["Allow"] = ", ".join(methods_of(request))
     if status in (401, 403, 429):
         request.state.refused = message
     if request.url.path.startswith("/api/"):
@@ -130,6 +135,15 @@ def failed(request: Request, error: Exception) -> Response:
     answer = rendering.page(request, "error.html", status=status, code=status, message=message)
     answer.headers.update(headers)
     return answer
+
+
+def methods_of(request: Request) -> list[str]:
+    """The methods that an address takes, over all of its routes."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return sorted(found)
 
 
 def problem(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -18,9 +18,10 @@ from prodsense.web.jobs import Jobs
 from prodsense.web.store import Store
 
 if TYPE_CHECKING:
-    from prodsense.engines.duckdb import DuckDBEngine
+    from prodsense.engines.duckdb import DuckDBEngine, DuckDBReader
     from prodsense.project import Project
     from prodsense.warehouse import Warehouse
+    from prodsense.web.snapshot import Snapshot, Version
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ class Site:
         self, warehouse: Warehouse, settings: Settings | None = None, store: Store | None = None,
         project: Project | None = None,
     ):
+        from prodsense.ingest.ledger import ensure_system_tables
+
         if not hasattr(warehouse.engine, "session"):
             raise UnsupportedError(
                 f"serve runs on a DuckDB warehouse; on {warehouse.engine.name} write pages with `prodsense dashboard`"
@@ -62,15 +65,18 @@ class Site:
         self.store = store or Store(store_path(warehouse.engine.location))
         self.project = project
         self._engine: DuckDBEngine = warehouse.engine  # type: ignore[assignment]
-        self._idle: queue.LifoQueue[DuckDBEngine] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[DuckDBReader] = queue.LifoQueue()
         for _ in range(self.settings.readers):
-            self._idle.put(self._engine.session(read_only=True))
+            self._idle.put(self._engine.reader())
         self._writing = threading.Lock()
         # Numbers of a ledger start again in a new file: with this, no browser takes an old answer for a new one.
         self._start = secrets.token_hex(4)
         self._seq = 0
+        self._versions: dict[int, Version] = {}
         self.jobs = Jobs(self)
         self.cache = Cache()
+        if not warehouse.engine.read_only:
+            ensure_system_tables(warehouse.engine)
         self.look_again()
 
     # -- reading -----------------------------------------------------------------------------------
@@ -81,15 +87,25 @@ class Site:
         with self._session() as session:
             yield as_seen_by(actor, self._open(session))
 
-    def _open(self, session: DuckDBEngine, notify: Callable[[str], None] | None = None) -> Warehouse:
-        from prodsense.warehouse import Warehouse
+    def _open(self, session: DuckDBReader) -> Snapshot:
+        """The whole warehouse on a reading session, with what is known of the version that it sees."""
+        from prodsense.ingest.ledger import current_seq
+        from prodsense.web.snapshot import Snapshot, Version
 
-        opened = Warehouse(session, notify)
+        session.known = None
+        seq = current_seq(session)
+        version = self._versions.get(seq)
+        if version is None:
+            # Of versions that nobody reads any more nothing is kept.
+            version = Version(seq, session.described())
+            self._versions = {**dict(list(self._versions.items())[-2:]), seq: version}
+        session.known = version.relations
+        opened = Snapshot(session, version)
         opened.role_settings = self.warehouse.role_settings
         return opened
 
     @contextmanager
-    def _session(self) -> Iterator[DuckDBEngine]:
+    def _session(self) -> Iterator[DuckDBReader]:
         try:
             session = self._idle.get(timeout=self.settings.patience)
         except queue.Empty:
@@ -107,12 +123,11 @@ class Site:
         besides. What is returned is shared: never change it.
         """
 
-        from prodsense.ingest.ledger import current_seq
 
         def run() -> tuple[str, T]:
             with self._session() as session:
-                version = self._named(current_seq(session))
-                return version, compute(as_seen_by(actor, self._open(session)))
+                whole = self._open(session)
+                return self._named(whole.version.seq), compute(as_seen_by(actor, whole))
 
         return self.cache.get(self.version, (policy_of(actor), asked), run)
 
@@ -141,10 +156,14 @@ class Site:
     @contextmanager
     def writer(self, notify: Callable[[str], None] | None = None) -> Iterator[Warehouse]:
         """The warehouse for one who changes it, on a session of its own; one at a time, readers go on."""
+        from prodsense.warehouse import Warehouse
+
         with self._writing:
-            session = self._engine.session(read_only=False)
+            session = self._engine.session()
             try:
-                yield self._open(session, notify)
+                opened = Warehouse(session, notify)
+                opened.role_settings = self.warehouse.role_settings
+                yield opened
             finally:
                 session.close()
                 self.look_again()

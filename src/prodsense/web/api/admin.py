@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, StrictBool, field_validator
 
 from prodsense.errors import ForbiddenError, UsageError
 from prodsense.web.actor import Actor
@@ -48,7 +48,7 @@ class ChangedUser(BaseModel):
     role: Role | None = None
     attributes: Attributes | None = None
     password: Password | None = None
-    disabled: bool | None = None
+    disabled: StrictBool | None = None
 
 
 class User(BaseModel):
@@ -76,7 +76,7 @@ class NewToken(BaseModel):
     role: Role
     attributes: Attributes = {}
     owner: Name | None = None
-    days: Annotated[float | None, Field(gt=0, le=3660)] = 90
+    days: Annotated[float | None, Field(gt=0, le=3660, strict=True)] = 90
 
 
 class MadeToken(BaseModel):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import JobAnswer, Pack, RowsAnswer, Word, problems
+from prodsense.web.api.common import Day, JobAnswer, Pack, RowsAnswer, Word, problems
+from prodsense.web.api.data import plain
 from prodsense.web.jobs import Job
 from prodsense.web.security import CurrentActor, CurrentSite, may
 from prodsense.web.site import as_seen_by
@@ -27,7 +27,7 @@ class Change(BaseModel):
     close: Ids = []
     reopen: Ids = []
     snooze: Ids = []
-    until: date | None = None
+    until: Day | None = None
     assign: Ids = []
     to: Annotated[str | None, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")] = None
     note: Annotated[str | None, Field(max_length=1000, pattern=r"^[^\x00]*$")] = None
@@ -61,4 +61,4 @@ def detect(
     def work(warehouse: Warehouse, job: Job) -> dict[str, Any]:
         return warehouse.detect(*name, pack=pack, queue=True).to_dict()
 
-    return JobAnswer(**site.jobs.submit("detect", who.name, work).to_dict())
+    return JobAnswer(**plain(site.jobs.submit("detect", who.name, work)))

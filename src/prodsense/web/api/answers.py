@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from prodsense.metrics.result import Rows
+from prodsense.warehouse import Warehouse
 from prodsense.web.api.common import (
     AsOf,
     Compare,
@@ -16,6 +18,7 @@ from prodsense.web.api.common import (
     Pack,
     RowsAnswer,
     Since,
+    TableForm,
     Until,
     Where,
     Word,
@@ -53,7 +56,7 @@ def metric(
 
 
 @router.get("/query/{name}", response_model=RowsAnswer, responses=documented(*_TABLE))
-def query(request: Request, name: Word, param: Given = [], format: Form = Form.json) -> Response:  # noqa: B006
+def query(request: Request, name: Word, param: Given = [], format: TableForm = TableForm.json) -> Response:  # noqa: B006
     """Rows of a named query."""
     given = params_of(param)
     return give(request, lambda wh: wh.query(name, **given), format, name=name)
@@ -76,7 +79,7 @@ def experiment(request: Request, name: Word, param: Given = [], format: Form = F
 @router.get("/show/{name}", response_model=RowsAnswer, responses=documented(*_TABLE))
 def show(
     request: Request, name: Word, limit: Annotated[int, Query(ge=0, le=100_000)] = 20, where: Where = None,
-    format: Form = Form.json,
+    format: TableForm = TableForm.json,
 ) -> Response:
     """Rows of a table, view or model, as they are stored."""
     return give(request, lambda wh: wh.show(name, limit, where), format, name=name)
@@ -113,11 +116,18 @@ def policies(request: Request, name: Words = [], pack: Pack = None) -> Response:
 @router.get("/detect", response_model=RowsAnswer, responses=documented(*_TABLE))
 def detect(
     request: Request, name: Words = [], pack: Pack = None, as_of: AsOf = None, param: Given = [],  # noqa: B006
-    format: Form = Form.json,
+    format: TableForm = TableForm.json,
 ) -> Response:
     """Run detectors: what is off now. The queue of what was found is under ``/findings``."""
     given: dict[str, Any] = params_of(param)
-    return give(request, lambda wh: wh.detect(*split(name), pack=pack, as_of=as_of, **given), format, name="findings")
+
+    def run(warehouse: Warehouse) -> Any:
+        here = [pack] if pack else warehouse.packs
+        if not name and not any(warehouse.pack(one).detectors for one in here):
+            return Rows.from_rows([], title="findings", extras={"checked": []})
+        return warehouse.detect(*split(name), pack=pack, as_of=as_of, **given)
+
+    return give(request, run, format, name="findings")
 
 
 def split(names: list[str]) -> list[str]:

@@ -32,7 +32,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 def _a_day(value: Any) -> Any:
     """Only a written day: a number would be taken for seconds."""
-    if isinstance(value, str) and not _DAY.fullmatch(value):
+    if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
         raise ValueError("write a day like 2024-01-31")
     return value
 
@@ -41,8 +41,9 @@ def _a_day(value: Any) -> Any:
 _WORD = r"^[^\x00-\x1f\x7f]+$"
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=_WORD)]
 Words = Annotated[list[Word], Query(max_length=30)]
-Since = Annotated[date | None, BeforeValidator(_a_day), Query(description="First day, inside.")]
-Until = Annotated[date | None, BeforeValidator(_a_day), Query(description="The day after the last one, outside.")]
+Day = Annotated[date, BeforeValidator(_a_day)]
+Since = Annotated[Day | None, Query(description="First day, inside.")]
+Until = Annotated[Day | None, Query(description="The day after the last one, outside.")]
 AsOf = Annotated[
     str | None, Query(max_length=40, pattern=_WORD, description="The moment to look from: the newest in the data.")
 ]
@@ -65,6 +66,14 @@ class Form(StrEnum):
     parquet = "parquet"
     png = "png"
     svg = "svg"
+
+
+class TableForm(StrEnum):
+    """How an answer without a picture is written."""
+
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
 
 
 class Grain(StrEnum):
@@ -188,7 +197,7 @@ class Encoded:
 
 
 def give(
-    request: Request, compute: Callable[[Warehouse], Any], form: Form = Form.json, *, name: str = "answer",
+    request: Request, compute: Callable[[Warehouse], Any], form: Form | TableForm = Form.json, *, name: str = "answer",
     more: Hashable = (), draw: Callable[[Any], Any] | None = None,
 ) -> Response:
     """The answer to a request: kept by version of the data, and by 304 not sent again to who has it.
@@ -196,7 +205,7 @@ def give(
     `compute` makes a result (`Rows` or a mapping for JSON) of the actor's warehouse. All that decides it is in the
     request's address, or in `more`. `draw` makes the picture where it is not ``result.chart()``.
     """
-    here, who = site(request), actor(request)
+    here, who, form = site(request), actor(request), Form(form)
     asked = ("api", request.url.path, tuple(sorted(request.query_params.multi_items())), more)
     _, answer = here.answer(who, asked, lambda warehouse: encode(compute(warehouse), form, sees_sql(warehouse), draw))
     request.state.rows = answer.rows

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
-from pydantic import BaseModel
+from pydantic import BaseModel, StrictBool
 
 from prodsense.errors import UsageError
 from prodsense.web import jobs
@@ -59,7 +59,7 @@ class BuildRequest(BaseModel):
 
     model_config = {"extra": "forbid"}
     pack: str | None = None
-    full: bool = False
+    full: StrictBool = False
 
 
 @router.get("/jobs", dependencies=[may("admin")], responses=problems())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, StrictBool, field_validator
 
 from prodsense.errors import UsageError
-from prodsense.web.api.common import Word, found, problems
+from prodsense.web.api.common import Day, Word, found, problems
 from prodsense.web.security import CurrentActor, CurrentSite, may
 
 router = APIRouter(prefix="/api/v1", tags=["kept"])
@@ -24,7 +24,7 @@ class NewView(BaseModel):
     model_config = {"extra": "forbid"}
     title: Text
     path: Annotated[str, Field(max_length=2000, pattern=r"^/([^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?$")]
-    shared: bool = False
+    shared: StrictBool = False
 
 
 class View(NewView):
@@ -43,8 +43,8 @@ class NewAnnotation(BaseModel):
     """A known event: a day (or `at` to `until`, both inside) and what happened; of a pack or metric, or of all."""
 
     model_config = {"extra": "forbid"}
-    at: date
-    until: date | None = None
+    at: Day
+    until: Day | None = None
     text: Text
     pack: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9_]*$")] = ""
     metric: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_]*$")] = ""
