@@ -11,8 +11,8 @@ DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 #: What makes a page whole: no part on its way, no chart in sight of the reader undrawn.
-_WHOLE = """() => !document.querySelector("[aria-busy]")
-  && ![...document.querySelectorAll("[data-chart]")].some((c) => !c.classList.contains("drawn") && c.clientWidth)"""
+_WHOLE = """() => ![...document.querySelectorAll("[aria-busy], [data-chart]:not(.drawn)")]
+  .some((e) => e.clientWidth && e.checkVisibility())"""
 
 #: What a reader with a keyboard, a screen reader or weak eyes would trip over, one line each.
 _TROUBLES = """() => {
@@ -139,7 +139,7 @@ class Visitor:
         """Wait until all parts of the page are there, those below the window too."""
         for _ in range(150):
             self.page.evaluate("""() => { for (const e of document.querySelectorAll("[aria-busy], [data-chart]:not(.drawn)"))
-                if (e.clientWidth) { e.scrollIntoView({ block: "center" }); break; } }""")
+                if (e.clientWidth && e.checkVisibility()) { e.scrollIntoView({ block: "center" }); break; } }""")
             if self.page.evaluate(_WHOLE):
                 break
             self.page.wait_for_timeout(40)

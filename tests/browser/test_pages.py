@@ -16,6 +16,7 @@ PAGES = [
     "/dashboards/stickiness.stickiness_overview?range=28d&compare=previous",
     "/explore",
     "/explore/delivery.on_time_rate?by=delivery_type",
+    "/explore/delivery.on_time_rate/why?from_since=2024-01-08&from_until=2024-01-14&to_since=2024-01-15&to_until=2024-01-21",
     "/behaviour",
     "/behaviour/retention",
     f"/behaviour/funnel?{LOG}&step=session_start&step=content_view&optional=2&step=like&within=1d",

@@ -16,8 +16,9 @@ from prodsense.web.views import (
     home,
     identity,
     kept,
+    why,
 )
 
-_PAGES = (identity, home, dashboards, explore, behaviour, experiments, alerts, data, catalogue, kept, admin)
+_PAGES = (identity, home, dashboards, explore, behaviour, experiments, alerts, data, catalogue, kept, admin, why)
 
 ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in _PAGES)

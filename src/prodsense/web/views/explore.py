@@ -23,6 +23,7 @@ from prodsense.web.asking import COMPARISONS, FILTER, GRAINS, RANGES, Asked, con
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.views.common import (
+    allows,
     chips,
     export_links,
     file_of,
@@ -84,6 +85,7 @@ def metric(request: Request, who: CurrentActor, site: CurrentSite, name: str) ->
             comparisons=COMPARISONS, forms=FORMS, chips=chips(asked, path), views=views_here(site, who, path),
             events=site.store.annotations(pack.name), exports=export_links(f"{path}/export", asked),
             questions=[q for q in pack.questions.values() if found.name in q.answers], related=related[:12],
+            may_ask_why=allows(warehouse, "explain", pack.name), peers=peered(warehouse, pack),
             show_sql=sees_sql(warehouse), slice_options=[("", "nothing"), *((d, d.replace("_", " ")) for d in reach)],
         )  # fmt: skip
 
@@ -128,6 +130,13 @@ def export(request: Request, name: str) -> Response:
         asked = Asked.read(request.query_params)
         result, _ = answer(request, warehouse, pack, found, asked)
         return file_of(request, warehouse, result, found.name, form=_form(asked))
+
+
+def peered(warehouse: Warehouse, pack: Pack) -> bool:
+    """Whether the role has peers to stand beside."""
+    grants = getattr(warehouse, "grants", None)
+    granted = grants.of(pack.name) if grants is not None else None
+    return bool(granted is not None and granted.role.peers)
 
 
 # -- what is shown -----------------------------------------------------------------------------------
