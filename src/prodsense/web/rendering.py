@@ -131,9 +131,9 @@ def static_version(name: str, content: bytes) -> str:
     """What stands for a file's content in its address."""
     if name == BUNDLE:
         # Making it takes seconds: a page that names it must not wait for it.
-        import vl_convert
+        from importlib.metadata import version
 
-        content = vl_convert.__version__.encode()
+        content = version("vl-convert-python").encode()
     return hashlib.sha256(content).hexdigest()[:12]
 
 

@@ -110,7 +110,8 @@ def items(request: Request, warehouse: Warehouse) -> list[dict[str, Any]]:
 
     Days are those of the data, as in the queue: a finding sleeps until its pack's data have come to that day.
     """
-    found = attempt(lambda: list(warehouse.findings("all").rows), [])
+    nothing: list[dict[str, Any]] = []
+    found = attempt(lambda: list(warehouse.findings("all").rows), nothing)
     days = {pack: newest(request, warehouse, pack) for pack in {item["detector"].split(".")[0] for item in found}}
 
     def asleep(item: dict[str, Any]) -> bool:
@@ -148,7 +149,8 @@ def until_day(text: str, item: dict[str, Any]) -> date:
     from prodsense.metrics import periods
 
     if text.isdigit():
-        return item["last_seen"] + timedelta(days=min(int(text), 365))  # type: ignore[no-any-return]
+        seen: date = item["last_seen"]
+        return seen + timedelta(days=min(int(text), 365))
     return periods.read_day(text, "until")
 
 

@@ -139,7 +139,7 @@ def log_of(request: Request, warehouse: Warehouse, declared: list[tuple[str, str
     if not query.get("table"):
         # Those that tell events apart need rows with a name.
         named = [log for log in known.values() if log.event or method not in ("funnel", "paths")]
-        return (named or [*known.values(), None])[0]
+        return next(iter(named or known.values()), None)
     table = query["table"]
     if table in known:
         return known[table]

@@ -34,7 +34,8 @@ MOST_VALUES = 100
 def show(request: Request, template: str, title: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """A page of the site inside its frame. What a form just did is said on top (``?said=``)."""
     said = SAID.get(request.query_params.get("said", ""), "")
-    answer = rendering.page(request, template, status=status, title=title, said=said, **context)
+    context |= {"title": title, "said": said, "shut": getattr(request.state, "shut", frozenset())}
+    answer = rendering.page(request, template, status=status, **context)
     if is_part(request) and "gzip" in request.headers.get("accept-encoding", ""):
         # A part holds no token of a form, so that its length gives nothing away.
         answer.body = gzip.compress(answer.body, 5)
@@ -67,7 +68,22 @@ def reading(request: Request) -> Iterator[Warehouse]:
     # Before the session begins: what is kept under a version is never older than it.
     request.state.version = site(request).version
     with site(request).reader(actor(request)) as warehouse:
+        request.state.shut = keep(request, ("shut",), lambda: shut(warehouse))
         yield warehouse
+
+
+def shut(warehouse: Warehouse) -> frozenset[str]:
+    """Addresses of the menu behind which the role would find nothing."""
+    kinds = {"/dashboards": "dashboards", "/behaviour": "methods", "/experiments": "experiments", "/alerts": "findings"}
+
+    def any_of(pack: Pack, kind: str) -> bool:
+        named = getattr(pack, kind, {}) if kind in ("dashboards", "experiments") else ()
+        return allows(warehouse, kind, pack.name) or any(allows(warehouse, kind, pack.name, name) for name in named)
+
+    here = packs(warehouse)
+    found = {address for address, kind in kinds.items() if not any(any_of(pack, kind) for pack in here)}
+    # Without any data the menu stays whole: what is behind it says how to begin.
+    return frozenset(found) if here else frozenset()
 
 
 def back(address: str, said: str = "") -> RedirectResponse:

@@ -76,11 +76,12 @@ def key_metrics(pack: Pack, known: Sequence[Metric]) -> list[str]:
 
 def health(request: Request, warehouse: Warehouse, pack: Pack) -> dict[str, Any]:
     """How many models are built, behind or broken, and when a build ran last."""
-    from prodsense.build import status
+    from prodsense.build import ModelStatus, status
 
     def ask() -> dict[str, Any]:
         models, tables = warehouse.definitions([pack.name])
-        states = list(attempt(lambda: status(warehouse.engine, models, tables), {}).values())
+        nothing: dict[str, ModelStatus] = {}
+        states = attempt(lambda: status(warehouse.engine, models, tables), nothing).values()
         kinds = Counter(state.state for state in states)
         built = max((state.built_at for state in states if state.built_at), default=None)
         broken = [state for state in states if state.error]

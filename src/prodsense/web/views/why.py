@@ -17,7 +17,6 @@ from prodsense.metrics import periods
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web.api.common import sees_sql
-from prodsense.web.pictures import headline
 from prodsense.web.security import may
 from prodsense.web.views.common import keep, newest, reading, show, width_of
 from prodsense.web.views.experiments import sections_of
@@ -96,9 +95,7 @@ def explained(
         page = warehouse.explain(f"{pack.name}.{found.name}", before, after).page()
     except ProdsenseError as error:
         return {**blank, "error": error.message}
-    tiles = [[headline(tile) for tile in section.tiles] for section in page.sections]
-    parts = [(*part, numbers) for part, numbers in zip(sections_of(page, width, sql), tiles, strict=True)]
-    return {**blank, "lead": page.subtitle, "parts": parts, "notes": list(page.notes)}
+    return {**blank, "lead": page.subtitle, "parts": sections_of(page, width, sql), "notes": list(page.notes)}
 
 
 def beside(warehouse: Warehouse, pack: Pack, found: Metric) -> dict[str, Any]:
