@@ -43,6 +43,7 @@ TYPES_UPWARD = {
     ("packs", "warehouse"): "an analysis or a policy's check is called with the warehouse it runs on",
     ("charts", "warehouse"): "a page asks the warehouse that calls it for its numbers",
     ("metrics", "warehouse"): "a policy's check is called with the warehouse it runs on",
+    ("privacy", "warehouse"): "a role's view of a warehouse is mixed in before the warehouse's own class",
     ("doctor", "warehouse"): "it examines the warehouse that it is handed",
 }
 

@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import Any
 
 from prodsense.errors import ContractError, ProdsenseError, SqlError, UsageError
-from prodsense.warehouse import Warehouse, catalog, open
+from prodsense.packs.catalogue import catalog
+from prodsense.warehouse import Warehouse, open
 
 __version__ = "0.1.0"
 

@@ -19,6 +19,10 @@ class UsageError(ProdsenseError):
     exit_code = 2
 
 
+class UnknownNameError(UsageError):
+    """There is nothing of that name."""
+
+
 class ContractError(ProdsenseError):
     """A file, table or declaration does not fit its contract."""
 
@@ -37,6 +41,10 @@ class UnsupportedError(ProdsenseError):
 
 class NotBuiltError(ProdsenseError):
     """A model is needed that has never been built."""
+
+
+class ForbiddenError(ProdsenseError):
+    """The role in force may not see or do this."""
 
 
 class EngineError(ProdsenseError):

@@ -23,7 +23,7 @@ class Project:
     """The settings of `prodsense.toml`.
 
     `warehouse` is a path (absolute, or from the project's folder) or a URL; `params` replace the
-    defaults of policies' parameters by name.
+    defaults of policies' parameters by name, and `roles` are what it makes of roles (see `privacy.roles`).
     """
 
     folder: Path
@@ -31,6 +31,7 @@ class Project:
     warehouse: str = ""
     timezone: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    roles: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sources(self) -> Path:
@@ -62,7 +63,7 @@ def read_project(path: Path) -> Project:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
-    known: dict[str, type] = {"pack": str, "warehouse": str, "timezone": str, "params": dict}
+    known: dict[str, type] = {"pack": str, "warehouse": str, "timezone": str, "params": dict, "roles": dict}
     for name, value in settings.items():
         if name not in known:
             hint = did_you_mean(name, set(known)) or f" Known: {', '.join(known)}."
@@ -74,7 +75,8 @@ def read_project(path: Path) -> Project:
     if warehouse and "://" not in warehouse and warehouse != ":memory:":
         warehouse = str(path.parent / Path(warehouse).expanduser())
     return Project(
-        path.parent, settings.get("pack", ""), warehouse, settings.get("timezone", ""), settings.get("params", {})
+        path.parent, settings.get("pack", ""), warehouse, settings.get("timezone", ""), settings.get("params", {}),
+        settings.get("roles", {}),
     )
 
 

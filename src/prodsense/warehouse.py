@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prodsense.errors import NotBuiltError, ProdsenseError, UsageError, did_you_mean
+from prodsense.errors import NotBuiltError, ProdsenseError, UnknownNameError, UsageError, did_you_mean
+from prodsense.privacy.restrict import Restricted
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from prodsense.build import BuildReport, RestateReport
     from prodsense.build.lineage import Lineage
     from prodsense.contracts.tables import Table
-    from prodsense.contracts.vocabulary import Detector, Metric, Model
+    from prodsense.contracts.vocabulary import Detector, Model
     from prodsense.engines.base import Engine
     from prodsense.inference.detect import Findings
     from prodsense.inference.explain_report import Explanation
@@ -54,6 +55,8 @@ class Warehouse:
 
     def __init__(self, engine: Engine, notify: Callable[[str], None] | None = None):
         self.engine = engine
+        #: ``[roles]`` of a project: what it takes away from roles, and those that it adds.
+        self.role_settings: Mapping[str, Any] = {}
         #: Called with a line for things a user should know but that are no result (stale models).
         self.notify = notify or (lambda line: None)
 
@@ -71,6 +74,19 @@ class Warehouse:
     def close(self) -> None:
         """Release the warehouse file."""
         self.engine.close()
+
+    def as_role(self, name: str, **attributes: Any) -> Warehouse:
+        """The same warehouse as a role sees it: ``wh.as_role("partner", restaurant_id=7)``.
+
+        Every statement is rewritten to the rows and columns that the role may see; verbs and artefacts that it may not
+        use raise ForbiddenError. `attributes` are what is known of who asks, several values as a list. Raises
+        UsageError for an unknown role or attribute, and where one is missing.
+        """
+        from prodsense.privacy.restrict import open_packs
+        from prodsense.privacy.roles import grant
+
+        grants = grant(name, [self.pack(pack) for pack in self.packs], attributes, self.role_settings)
+        return self if name == "admin" else RoleWarehouse(self, open_packs(self, grants))
 
     # -- packs and names ---------------------------------------------------------------------------
 
@@ -119,6 +135,8 @@ class Warehouse:
         self, pack: str | None = None, kind: str | None = None, search: str | None = None
     ) -> list[dict[str, Any]]:
         """Entries of everything declared: pack, kind, name, says, unit, params, questions."""
+        from prodsense.packs.catalogue import catalog
+
         return catalog(pack, kind, search)
 
     def scope(self, pack: str) -> Scope:
@@ -167,7 +185,9 @@ class Warehouse:
         return reports, refused
 
     def _contracts(self, table: str | None, pack: str | None) -> Mapping[str, Table]:
-        return _Contracts(self._packs_for(table, pack))
+        from prodsense.packs.pack import PackTables
+
+        return PackTables(self._packs_for(table, pack))
 
     def _packs_for(self, table: str | None, pack: str | None) -> list[Pack]:
         from prodsense.packs import load_pack, pack_names
@@ -178,13 +198,26 @@ class Warehouse:
             return [load_pack(pack)]
         return [load_pack(name) for name in (self.packs or pack_names())]
 
+    def forget(self, subject: Any, pack: str | None = None, kind: str | None = None, dry_run: bool = False) -> Rows:
+        """Delete a person's rows from all contracted tables, and refuse them in loads to come.
+
+        `subject` is the person's key, `kind` what sort of person (the pack's first by default). One row a table; the
+        days touched are restated by the next build. `dry_run` only counts.
+        """
+        from prodsense.privacy.forget import forget
+
+        packs = [self.pack(name) for name in ([pack] if pack else self.packs)]
+        return forget(self.engine, packs, subject, kind, dry_run)
+
     # -- build -------------------------------------------------------------------------------------
 
     def definitions(self, packs: Iterable[str]) -> tuple[dict[str, Model], Mapping[str, Table]]:
         """Models and tables of some packs by full name, as `prodsense.build` takes them."""
+        from prodsense.packs.pack import PackTables
+
         loaded = [self.pack(name) for name in packs]
         models = {f"{p.name}.{m.name}": m for p in loaded for m in p.models.values()}
-        return models, _Contracts(loaded)
+        return models, PackTables(loaded)
 
     def build(
         self,
@@ -301,6 +334,10 @@ class Warehouse:
             plan = compile(request, self.scope(pack.name))
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
+
+    def benchmark(self, *names: str, **request: Any) -> Rows:
+        """A partner's own metrics beside those of peers: ``wh.as_role("partner", ...).benchmark("on_time_rate")``."""
+        raise UsageError("a benchmark sets somebody's own numbers beside their peers': ask it in a role that has peers")
 
     def query(self, name: str, **params: Any) -> Rows:
         """Rows of a named query."""
@@ -419,12 +456,16 @@ class Warehouse:
 
     def findings(
         self, state: str | None = None, *, ack: Names = (), close: Names = (), reopen: Names = (),
-        note: str | None = None,
+        snooze: Names = (), until: Moment = None, assign: Names = (), to: str | None = None, note: str | None = None,
     ) -> Rows:
-        """The action queue, or the items just acknowledged, closed or reopened, given by id."""
+        """The action queue, or the items just acknowledged, closed, reopened, snoozed (`until` a day) or assigned
+        (`to` somebody, nobody where empty), given by id."""
         from prodsense.inference.detect_queue import queue
 
-        return queue(self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), note=note)
+        return queue(
+            self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), snooze=_names(snooze),
+            until=_day(until), assign=_names(assign), to=to, note=note,
+        )  # fmt: skip
 
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
         """Rows of any table, view or model, as they are stored."""
@@ -454,7 +495,7 @@ class Warehouse:
             what = "is not built; run: prodsense build" if kind == "models" else "is empty; run: prodsense ingest"
             raise NotBuiltError(f"{pack.name}.{found.name} {what} --pack {pack.name}")
         known = set(existing) | {r.split(".")[-1] for r in existing}
-        raise UsageError(f"no table, view or model named {name}.{did_you_mean(name, known)}")
+        raise UnknownNameError(f"no table, view or model named {name}.{did_you_mean(name, known)}")
 
     def events(
         self,
@@ -487,7 +528,7 @@ class Warehouse:
             try:
                 pack, metric = self.find("metrics", name)
             except UsageError as error:
-                raise UsageError(error.message.replace("no metric named", "no model or metric named")) from None
+                raise type(error)(error.message.replace("no metric named", "no model or metric named")) from None
             models, tables = self.definitions([pack.name])
             return metric_lineage(metric, pack.metrics, models, tables, pack.name)
         models, tables = self.definitions([pack.name])
@@ -498,16 +539,18 @@ class Warehouse:
     def dashboard(self, name: str, **filters: Any) -> Any:
         """A declared dashboard as a page: `.save(path)` writes HTML or PNG."""
         from prodsense.charts.dashboards import dashboard_page
+        from prodsense.charts.fetching import PackFetch
 
         pack, dashboard = self.find("dashboards", name)
-        return dashboard_page(dashboard, _Fetch(self, pack, filters), pack.charts)
+        return dashboard_page(dashboard, PackFetch(self, pack, filters), pack.charts)
 
     def answer(self, question: str, **filters: Any) -> Any:
         """The answer to a question: its headline numbers, tables and pictures, as a page that also prints."""
         from prodsense.charts.dashboards import answer_page
+        from prodsense.charts.fetching import PackFetch
 
         pack, found = self.find("questions", question)
-        return answer_page(found, _Fetch(self, pack, filters), pack)
+        return answer_page(found, PackFetch(self, pack, filters), pack)
 
     def doctor(self) -> list[Any]:
         """Check the installation, the packs' definitions and the warehouse's state; findings, worst first."""
@@ -516,63 +559,8 @@ class Warehouse:
         return examine(self)
 
 
-class _Fetch:
-    """What a page needs from a warehouse, bound to a pack."""
-
-    def __init__(self, warehouse: Warehouse, pack: Pack, filters: Mapping[str, Any]):
-        self.warehouse = warehouse
-        self.pack = pack
-        self.filters = dict(filters)
-
-    def metric(self, names: Sequence[str], **request: Any) -> Result:
-        return self.warehouse.metric(*(f"{self.pack.name}.{n}" for n in names), **{**self.filters, **request})
-
-    def query(self, name: str, params: Mapping[str, Any] | None = None) -> Rows:
-        return self.warehouse.query(f"{self.pack.name}.{name}", **dict(params or {}))
-
-    def policy(self, name: str) -> PolicyResult:
-        return self.warehouse.policies(f"{self.pack.name}.{name}")[0]
-
-    def metric_definition(self, name: str) -> Metric:
-        return self.pack.metrics[name]
-
-
-def catalog(pack: str | None = None, kind: str | None = None, search: str | None = None) -> list[dict[str, Any]]:
-    """Entries of everything declared in one pack or all; needs no warehouse."""
-    from prodsense.packs import load_pack, pack_names
-
-    entries = [e for name in ([pack] if pack else pack_names()) for e in load_pack(name).catalogue()]
-    if kind:
-        kinds = {entry["kind"] for entry in entries}
-        if kind not in kinds:
-            hint = did_you_mean(kind, kinds)
-            raise UsageError(f"no artefacts of kind {kind}.{hint} Known: {', '.join(sorted(kinds))}")
-        entries = [entry for entry in entries if entry["kind"] == kind]
-    if search:
-        words = search.lower().split()
-        entries = [e for e in entries if all(w in f"{e['name']} {e['says']}".lower() for w in words)]
-    return entries
-
-
-class _Contracts(Mapping[str, "Table"]):
-    """The tables of packs by relation; a table is parsed when it is first asked for."""
-
-    def __init__(self, packs: Iterable[Pack]):
-        self._packs = {pack.name: pack for pack in packs}
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"{pack.name}.{name}" for pack in self._packs.values() for name in pack.tables)
-
-    def __len__(self) -> int:
-        return sum(len(pack.tables) for pack in self._packs.values())
-
-    def __contains__(self, relation: object) -> bool:
-        pack, _, name = str(relation).partition(".")
-        return pack in self._packs and name in self._packs[pack].tables
-
-    def __getitem__(self, relation: str) -> Table:
-        pack, _, name = relation.partition(".")
-        return self._packs[pack].tables[name]
+class RoleWarehouse(Restricted, Warehouse):
+    """A warehouse as one role sees it; see `Warehouse.as_role`."""
 
 
 def _names(names: Names) -> tuple[str, ...]:

@@ -30,9 +30,10 @@ from prodsense.cli.common import (
     write_rows,
     zone,
 )
+from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
-    from prodsense.metrics.result import Result
+    from prodsense.metrics.result import Result, Rows
     from prodsense.warehouse import Warehouse
 
 app = commands()
@@ -61,6 +62,7 @@ class Compare(StrEnum):
         "prodsense metric delivery.on_time_rate --by vehicle_type --grain week --compare previous",
         "prodsense metric on_time_rate --since 2024-01-01 --until 2024-02-01 --where \"vehicle_type = 'bike'\"",
         "prodsense metric on_time_rate --grain day --chart on_time.png",
+        "prodsense metric on_time_rate --as partner --actor restaurant_id=7 --benchmark",
     )
 )
 def metric(
@@ -86,6 +88,9 @@ def metric(
     ] = None,
     as_of: AsOfOption = None,
     tz: ZoneOption = None,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="In a role with peers: own values beside the peers' quarters.")
+    ] = False,
     sql: SqlOption = False,
     form: FormatOption = Format.table,
     chart: ChartOption = None,
@@ -97,8 +102,15 @@ def metric(
     than once is refused with the reason.
     """
     check_chart(chart)
+    if benchmark and (by or where or compare or sql or chart):
+        raise UsageError("--benchmark takes metrics, --grain, --since, --until, --as-of and --tz alone")
 
-    def ask(wh: Warehouse) -> Result:
+    def ask(wh: Warehouse) -> Result | Rows:
+        if benchmark:
+            return wh.benchmark(
+                *split_names(names), grain=grain.value if grain else None, since=since, until=until, as_of=as_of,
+                tz=zone(tz),
+            )
         return wh.metric(
             *split_names(names), by=split_names(by), grain=grain.value if grain else None, since=since, until=until,
             where=where, compare=compare.value if compare else None, as_of=as_of, tz=zone(tz),

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "stream": Entry("Data", "stream", "Take events in as they come, each exactly once, by session or buffer."),
     "build": Entry("Data", "data", "Bring the models up to date with the tables."),
     "restate": Entry("Data", "data", "Compute days of a model anew, and what stands on it."),
+    "forget": Entry("Data", "data", "Delete a person's rows everywhere, and leave them out of loads to come."),
     "catalog": Entry("Look", "look", "List everything the packs declare."),
     "schema": Entry("Look", "look", "A pack's tables as ER diagram, JSON Schema or SQL."),
     "lineage": Entry("Look", "look", "Where a model's columns or a metric's value come from."),
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "analyze": Entry("Answers", "answers", "Rows of a named analysis."),
     "answer": Entry("Answers", "pages", "A question with its numbers, tables and pictures."),
     "dashboard": Entry("Answers", "pages", "Write a dashboard as one HTML file or a picture."),
+    "serve": Entry("Answers", "serve", "Dashboards, explorer, alerts and a JSON API in a browser."),
     "sessions": Entry("Behaviour", "behavior_activity", "Runs of events of one user without a long gap."),
     "retention": Entry("Behaviour", "behavior_activity", "Which share of the users comes back, by day of entry."),
     "lifecycle": Entry("Behaviour", "behavior_activity", "New, retained, resurrected, churned and dormant users."),
@@ -62,6 +64,13 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+#: Commands that write, or read no warehouse: the others may be asked in a role.
+_NO_ROLE = frozenset({
+    "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "power",
+    "assign", "serve",
+})  # fmt: skip
+
+
 class CommandGroup(TyperGroup):
     """Commands by name out of `COMMANDS`; errors become one line and an exit code, never a traceback."""
 
@@ -74,7 +83,12 @@ class CommandGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"prodsense.cli.{COMMANDS[cmd_name].module}")
-        return typer.main.get_group(module.app).commands[cmd_name]
+        command = typer.main.get_group(module.app).commands[cmd_name]
+        if cmd_name not in _NO_ROLE:
+            from prodsense.cli.common import add_role_options
+
+            add_role_options(command)
+        return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
@@ -182,6 +196,9 @@ def prodsense(
 
     Names are pack.name; the pack may be left out where the name is unique.
     """
+    from prodsense.cli.common import forget_role
+
+    forget_role()
     ctx.obj = warehouse
 
 

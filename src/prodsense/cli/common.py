@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from prodsense.errors import LockedError, NotBuiltError, ProdsenseError, UsageError
+from prodsense.errors import ForbiddenError, LockedError, NotBuiltError, ProdsenseError, UsageError
 from prodsense.project import find_project
 
 if TYPE_CHECKING:
@@ -74,6 +75,54 @@ ChartOption = Annotated[
 SqlOption = Annotated[bool, typer.Option("--sql", help="Print the statements instead of the answer.")]
 
 
+#: The role that the command runs as, and what is known of who asks (``NAME=VALUE``); None for the owner of the file.
+_ROLE: ContextVar[str | None] = ContextVar("role", default=None)
+_ACTOR: ContextVar[tuple[str, ...]] = ContextVar("actor", default=())
+
+
+def forget_role() -> None:
+    """Nobody's role is in force: called before a command's options are read."""
+    _ROLE.set(None)
+    _ACTOR.set(())
+
+
+def add_role_options(command: Any) -> None:
+    """Give a command that reads (and those of its group) ``--as`` and ``--actor``; `opened` heeds them."""
+    for inner in getattr(command, "commands", {}).values():
+        add_role_options(inner)
+    if not hasattr(command, "commands") and not any(param.name == "as_role" for param in command.params):
+        command.params += _role_options()
+
+
+def _role_options() -> list[Any]:
+    group = typer.Typer(add_completion=False)
+
+    @group.command()
+    def reading(
+        as_role: Annotated[
+            str | None,
+            typer.Option("--as", metavar="ROLE", show_default=False, expose_value=False, callback=_set_role,
+                         help="Answer as this role may see it: executive, operations, partner, analyst, ..."),
+        ] = None,
+        actor: Annotated[
+            list[str] | None,
+            typer.Option("--actor", metavar="NAME=VALUE", show_default=False, expose_value=False, callback=_set_actor,
+                         help="What is known of who asks, with --as (restaurant_id=7); repeat for several."),
+        ] = None,
+    ) -> None:
+        """Only its options are used."""
+
+    return [param for param in typer.main.get_command(group).params if param.name in ("as_role", "actor")]
+
+
+def _set_role(value: str | None) -> None:
+    _ROLE.set(value)
+
+
+def _set_actor(value: list[str] | None) -> None:
+    _ACTOR.set(tuple(value or ()))
+
+
 def commands() -> typer.Typer:
     """An empty group for a module's commands."""
     return typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,7 +166,25 @@ def opened(url: str, *, read_only: bool = False) -> Iterator[Warehouse]:
     # An engine has no read-only option to be asked for unless it is one file that several may read.
     options: dict[str, Any] = {"read_only": True} if read_only else {}
     with Warehouse(open_engine(url, **options), notify=notify) as warehouse:
-        yield warehouse
+        yield _in_role(warehouse)
+
+
+def _in_role(warehouse: Warehouse) -> Warehouse:
+    """The warehouse as the role of ``--as`` sees it, by the project's settings of roles."""
+    role, given = _ROLE.get(), _ACTOR.get()
+    if role is None:
+        if given:
+            raise UsageError("--actor says who asks in a role: add --as ROLE")
+        return warehouse
+    project = find_project()
+    warehouse.role_settings = project.roles if project else {}
+    attributes: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--actor {text}: write it as NAME=VALUE")
+        attributes.setdefault(name.strip(), []).append(value)
+    return warehouse.as_role(role, **attributes)
 
 
 def there(url: str) -> Path | None:
@@ -181,6 +248,8 @@ def write_rows(rows: Any, form: Format) -> None:
 
 def give(rows: Any, form: Format, sql: bool, chart: Path | None) -> None:
     """Write an answer (or its statements) to stdout and its picture to a file."""
+    if sql and _ROLE.get() and not rows.sql:
+        raise ForbiddenError(f"role {_ROLE.get()} may not see SQL; leave out --sql")
     if sql and form is Format.table:
         print(";\n\n".join(rows.sql) + ";")
     else:

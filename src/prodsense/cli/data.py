@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prodsense.cli.common import (
+    Format,
+    FormatOption,
     PackOption,
     SinceOption,
     UntilOption,
@@ -20,6 +22,7 @@ from prodsense.cli.common import (
     read,
     warehouse_file,
     warehouse_url,
+    write_rows,
 )
 from prodsense.cli.progress import progress
 from prodsense.errors import ProdsenseError, UsageError
@@ -180,6 +183,36 @@ def restate(
     print(report)
     if not report.ok:
         raise ProdsenseError(f"{model} could not be restated in full; its last good version stays")
+
+
+@app.command(
+    epilog=examples(
+        "prodsense forget --subject 4711 --dry-run",
+        "prodsense forget --subject 17 --kind driver --pack delivery && prodsense build",
+    )
+)
+def forget(
+    ctx: typer.Context,
+    subject: Annotated[str, typer.Option("--subject", metavar="ID", help="Who: the key of a customer, user, ...")],
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", show_default=False,
+                     help="What sort of person, such as driver (default: the pack's first)."),
+    ] = None,
+    pack: PackOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    form: FormatOption = Format.table,
+    warehouse: WarehouseOption = None,
+) -> None:
+    """Delete a person's rows from all contracted tables, and leave them out of loads to come.
+
+    Rows that refer to them go too; rows that are other people's as well are emptied of them. Their days are restated
+    by the next build. All of it is one transaction.
+    """
+    url = warehouse_url(ctx, warehouse)
+    _must_exist(url)
+    with opened(url) as wh:
+        write_rows(wh.forget(subject, pack, kind, dry_run), form)
 
 
 def _must_exist(url: str) -> None:

@@ -136,7 +136,14 @@ def _spells(
     )
 
 
-@app.command(epilog=examples("prodsense findings", "prodsense findings --close 3f9a2c --note 'promotion ended'"))
+@app.command(
+    epilog=examples(
+        "prodsense findings",
+        "prodsense findings --close 3f9a2c --note 'promotion ended'",
+        "prodsense findings --snooze 3f9a2c --until 2024-04-08",
+        "prodsense findings --assign 3f9a2c --to ana",
+    )
+)
 def findings(
     ctx: typer.Context,
     state: Annotated[
@@ -153,19 +160,36 @@ def findings(
     reopen: Annotated[
         list[str] | None, typer.Option("--reopen", metavar="ID", show_default=False, help="It is not.")
     ] = None,
+    snooze: Annotated[
+        list[str] | None,
+        typer.Option("--snooze", metavar="ID", show_default=False, help="Out of sight until a day (--until)."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DAY", show_default=False, help="The day it is shown again.")
+    ] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--assign", metavar="ID", show_default=False, help="It is somebody's (--to).")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="WHO", show_default=False, help="Whose; empty for nobody's.")
+    ] = None,
     note: Annotated[
         str | None, typer.Option("--note", metavar="TEXT", show_default=False, help="What to remember of it.")
     ] = None,
     form: FormatOption = Format.table,
     warehouse: WarehouseOption = None,
 ) -> None:
-    """The queue that `prodsense detect --queue` fills, one row a finding; acknowledge or close them by id."""
+    """The queue that `prodsense detect --queue` fills, one row a finding; move them on by id."""
     url = warehouse_url(ctx, warehouse)
-    moves: dict[str, Any] = {"ack": split_names(ack), "close": split_names(close), "reopen": split_names(reopen)}
+    moves: dict[str, Any] = {
+        "ack": split_names(ack), "close": split_names(close), "reopen": split_names(reopen),
+        "snooze": split_names(snooze), "assign": split_names(assign),
+    }
     if any(moves.values()):
         with opened(url) as wh:
-            write_rows(wh.findings(note=note, **moves), form)
+            write_rows(wh.findings(note=note, until=until, to=to, **moves), form)
         return
-    if note:
-        raise UsageError("--note goes with --ack, --close or --reopen")
+    for option, value in (("--note", note), ("--until", until), ("--to", to)):
+        if value:
+            raise UsageError(f"{option} goes with an id: --ack, --close, --reopen, --snooze or --assign")
     write_rows(read(url, lambda wh: wh.findings(state)), form)

@@ -46,7 +46,7 @@ def catalog(
     as_json: Annotated[bool, typer.Option("--json", help="All that is known of each entry, as a JSON list.")] = False,
 ) -> None:
     """List everything the packs declare, with what it means. Needs no warehouse."""
-    from prodsense.warehouse import catalog as entries_of
+    from prodsense.packs.catalogue import catalog as entries_of
 
     entries = entries_of(pack, kind, search)
     if as_json:

@@ -332,3 +332,58 @@ class Event:
     says: str
     fields: tuple[Field, ...]
     version: int = 1
+
+
+#: In `Role.may`: all artefacts of a kind.
+ALL = ("*",)
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who may see what of a pack. What is not allowed here is refused.
+
+    `rows` maps a relation to the condition that its rows must meet, over its columns and the actor's attributes
+    (``"restaurant_id = :restaurant_id"``; empty for all rows); a relation that it does not name is closed. None opens
+    all rows of all relations of the pack. `attributes` are what is known of who asks, each with its type.
+
+    `may` maps a kind (``metrics``, ``queries``, ``analyses``, ``experiments``, ``detectors``, ``policies``,
+    ``dashboards``, ``questions``, ``explain``, ``methods``, ``rows`` to read stored rows, ``findings``, ``system``
+    for the project's own records) to the names allowed, or to `ALL`; what it does not name is refused.
+
+    Personal columns are hidden, but those of `see`; `hide` hides others. Both name a column of every relation, or
+    ``relation.column``. `k` is how many people a group must hold to be shown (0: any); queries are then only shown
+    with `counts`, query → the column of its rows that holds their number, then those that tell the rows apart.
+    `raw_sql` shows statements. `peers` lets a role stand beside its peers: the slice that is its own, the attribute
+    that says which, and the slices that peers are alike in.
+    """
+
+    name: str
+    says: str = ""
+    attributes: tuple[Param, ...] = ()
+    rows: Mapping[str, str] | None = field(default_factory=dict)
+    may: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    see: tuple[str, ...] = ()
+    hide: tuple[str, ...] = ()
+    k: int = 0
+    counts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    raw_sql: bool = False
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A kind of person that a pack knows, and what goes when one of them is forgotten.
+
+    `key` is the column that identifies one (``dim_customers.customer_id``). Their rows are those of `key`'s table,
+    those whose column references it or is named in `columns` (relation → columns, where they meet its condition of
+    `where`, if there is one), and all that reference any of these.
+
+    `blank` maps a relation to columns that are emptied instead, because its rows are other people's too.
+    """
+
+    name: str
+    says: str
+    key: str
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
+    blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prodsense.engines.base import Params, comma, quoted
 from prodsense.engines.dialect import render
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CATALOG = "warehouse"
 
 _PARAMETER = re.compile(r"\$([A-Za-z_]\w*)")
+E = TypeVar("E", bound="DuckDBEngine")
 _counter = itertools.count(1)
 
 
@@ -56,11 +57,35 @@ class DuckDBEngine:
         except duckdb.Error as error:
             self._con.close()
             raise _cannot_open(path, error) from None
-        # Times are UTC (DESIGN §7); a machine's zone must not leak into casts of timestamps with an offset.
-        self._con.execute(f"USE {CATALOG}.main; SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        self._settle()
         if path != ":memory:":
             spill = target + ".tmp"
             self._con.execute(f"SET temp_directory = '{spill.replace(chr(39), chr(39) * 2)}'")
+
+    def _settle(self) -> None:
+        """Settings that DuckDB keeps apart for each session."""
+        # Times are UTC (DESIGN §7); a machine's zone must not leak into casts of timestamps with an offset.
+        self._con.execute(f"USE {CATALOG}.main; SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+
+    def session(self) -> DuckDBEngine:
+        """Another session on the same warehouse, for another thread; closing it leaves the warehouse open."""
+        return self._beside(DuckDBEngine)
+
+    def reader(self) -> DuckDBReader:
+        """Another session that only reads: inside `transaction` only, where it sees one version of everything,
+        whatever others write."""
+        found = self._beside(DuckDBReader)
+        found.read_only = True
+        return found
+
+    def _beside(self, kind: type[E]) -> E:
+        other = object.__new__(kind)
+        other.location, other.read_only = self.location, self.read_only
+        other._lock, other._depth = threading.RLock(), 0
+        with self._lock:
+            other._con = self._con.cursor()
+        other._settle()
+        return other
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -114,6 +139,19 @@ class DuckDBEngine:
             {"catalog": CATALOG, "schema": schema or "main", "name": name},
         ).fetchall()
         return dict(rows) or None
+
+    def described(self) -> dict[str, tuple[str, dict[str, str]]]:
+        """All relations with their kind and columns, in one question."""
+        found = {name: (kind, dict[str, str]()) for name, kind in self.relations().items()}
+        rows = self._run(
+            "SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns()"
+            " WHERE database_name = $catalog ORDER BY schema_name, table_name, column_index",
+            {"catalog": CATALOG},
+        ).fetchall()
+        for name, column, kind in rows:
+            if name in found:
+                found[name][1][column] = kind
+        return found
 
     def create_table(
         self, relation: str, columns: Mapping[str, str], partition: str = "", defaults: Mapping[str, str] | None = None
@@ -219,6 +257,39 @@ class DuckDBEngine:
         schema, _, _ = relation.rpartition(".")
         if schema:
             self._run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+
+
+class DuckDBReader(DuckDBEngine):
+    """A session that only reads. A statement that fails does not spoil the transaction for those after it."""
+
+    #: What exists in the version that is read (`described`), where the caller knows it: it is then not asked again.
+    known: Mapping[str, tuple[str, dict[str, str]]] | None = None
+
+    def relations(self, schema: str | None = None) -> dict[str, str]:
+        if self.known is None:
+            return super().relations(schema)
+        return {n: kind for n, (kind, _) in self.known.items() if schema is None or n.split(".")[0] == schema}
+
+    def columns(self, relation: str) -> dict[str, str] | None:
+        if self.known is None or "." not in relation:
+            return super().columns(relation)
+        found = self.known.get(relation)
+        return dict(found[1]) if found else None
+
+    def _run(self, sql: str, params: Params | None = None, *, fetch: bool = False) -> Any:
+        if sql == "BEGIN TRANSACTION":
+            sql = "BEGIN TRANSACTION READ ONLY"
+        elif not self._depth and sql not in ("COMMIT", "ROLLBACK"):
+            raise EngineError("a session that only reads asks inside transaction()")
+        try:
+            return super()._run(sql, params, fetch=fetch)
+        except EngineError:
+            if self._depth:
+                # DuckDB refuses everything after an error until the end of the transaction: go on in a new one.
+                with self._lock:
+                    self._con.execute("ROLLBACK")
+                    self._con.execute("BEGIN TRANSACTION READ ONLY")
+            raise
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from prodsense.errors import ProdsenseError, UsageError, did_you_mean
+from prodsense.errors import ProdsenseError, UnknownNameError, UsageError, did_you_mean
 from prodsense.inference.detect import COLUMNS, Findings, findings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _TYPES = {
     "id": "VARCHAR", "state": "VARCHAR",
     **{name: "VARCHAR" if kind == "string" else "DOUBLE" for name, kind in COLUMNS.items()},
     "first_seen": "DATE", "last_seen": "DATE", "times": "BIGINT", "cooldown": "BIGINT", "note": "VARCHAR",
+    "assignee": "VARCHAR", "snoozed_until": "DATE",
 }
 
 
@@ -63,7 +64,7 @@ def _record(engine: Engine, found: Findings, cooldowns: Mapping[str, int], day: 
             continue
         item = {
             **{name: row[name] for name in COLUMNS}, "id": _id(row, day), "state": "open", "first_seen": day,
-            "last_seen": day, "times": 1, "cooldown": cooldown, "note": None,
+            "last_seen": day, "times": 1, "cooldown": cooldown, "note": None, "assignee": None, "snoozed_until": None,
         }
         items[item["id"]] = latest[_key(row)] = item
         told.append({**row, "id": item["id"], "queue": "new"})
@@ -75,20 +76,39 @@ def _record(engine: Engine, found: Findings, cooldowns: Mapping[str, int], day: 
 
 def queue(
     engine: Engine, state: str | None = None, *, ack: Sequence[str] = (), close: Sequence[str] = (),
-    reopen: Sequence[str] = (), note: str | None = None,
+    reopen: Sequence[str] = (), snooze: Sequence[str] = (), until: date | None = None, assign: Sequence[str] = (),
+    to: str | None = None, note: str | None = None,
 ) -> Findings:
-    """What `Warehouse.findings` answers: the items that were moved, or those of a state."""
-    moves = [(ids, to) for ids, to in ((ack, "ack"), (close, "closed"), (reopen, "open")) if ids]
-    if not moves:
+    """What `Warehouse.findings` answers: the items that were changed, or those of a state."""
+    changes: list[tuple[Sequence[str], dict[str, Any]]] = [
+        (ack, {"state": "ack"}), (close, {"state": "closed", "snoozed_until": None}),
+        (reopen, {"state": "open", "snoozed_until": None}),
+    ]
+    if snooze:
+        if until is None:
+            raise UsageError("say until which day the findings are snoozed (until)")
+        changes.append((snooze, {"snoozed_until": until}))
+    elif until is not None:
+        raise UsageError("until goes with snooze")
+    if assign:
+        changes.append((assign, {"assignee": (to or "").strip() or None}))
+    elif to is not None:
+        raise UsageError("to goes with assign")
+    asked = [(ids, change) for ids, change in changes if ids]
+    if not asked:
         return listed(engine, state)
-    rows = [move(engine, ids, to, note) for ids, to in moves]
+    with engine.transaction():
+        rows = [change_items(engine, ids, change, note) for ids, change in asked]
     import pyarrow as pa
 
     return Findings(arrow=pa.concat_tables([part.arrow for part in rows]), title="queue")
 
 
 def listed(engine: Engine, state: str | None = None) -> Findings:
-    """Items of the queue, worst and newest first; those not closed unless `state` is given (or ``all``)."""
+    """Items of the queue, worst and newest first; those not closed unless `state` is given (or ``all``).
+
+    `snoozed_until` is the first day on which a finding is to be shown again; what hides it until then is the page.
+    """
     if state is not None and state not in (*STATES, "all"):
         raise UsageError(f"state is one of {', '.join(STATES)} or all, not {state!r}")
     import pyarrow as pa
@@ -103,18 +123,18 @@ def listed(engine: Engine, state: str | None = None) -> Findings:
     return Findings(arrow=pa.Table.from_pylist(rows, schema=shape), title="queue")
 
 
-def move(engine: Engine, ids: Iterable[str], state: str, note: str | None = None) -> Findings:
-    """Acknowledge, close or reopen items by id (or the beginning of one); returns them."""
-    if state not in STATES:
-        raise UsageError(f"state is one of {', '.join(STATES)}, not {state!r}")
+def change_items(
+    engine: Engine, ids: Iterable[str], change: Mapping[str, Any], note: str | None = None
+) -> Findings:
+    """Change items by id (or the beginning of one); returns them."""
     rows = {row["id"]: row for row in _read(engine)}
     changed = []
     for given in ids:
         matches = [key for key in rows if key.startswith(given)] if given else []
         if len(matches) != 1:
             why = "is the beginning of several" if matches else "is none"
-            raise UsageError(f"{given!r} {why} of the queue's ids.{did_you_mean(given, set(rows))}")
-        rows[matches[0]] = {**rows[matches[0]], "state": state, **({"note": note} if note else {})}
+            raise UnknownNameError(f"{given!r} {why} of the queue's ids.{did_you_mean(given, set(rows))}")
+        rows[matches[0]] = {**rows[matches[0]], **change, **({"note": note} if note else {})}
         changed.append(rows[matches[0]])
     _write(engine, rows.values())
     import pyarrow as pa
@@ -144,12 +164,17 @@ def _schema() -> Any:
 
 
 def _read(engine: Engine) -> list[dict[str, Any]]:
-    if engine.columns(QUEUE) is None:
+    there = engine.columns(QUEUE)
+    if there is None:
         return []
-    return engine.query(f"SELECT {', '.join(_TYPES)} FROM {QUEUE}").to_pylist()
+    # A queue of an older version lacks columns until it is written next.
+    known = [name for name in _TYPES if name in there]
+    rows = engine.query(f"SELECT {', '.join(known)} FROM {QUEUE}").to_pylist()
+    return [{name: row.get(name) for name in _TYPES} for row in rows]
 
 
 def _write(engine: Engine, rows: Iterable[Mapping[str, Any]]) -> None:
     import pyarrow as pa
 
+    engine.create_table(QUEUE, _TYPES)
     engine.overwrite(QUEUE, pa.Table.from_pylist([dict(row) for row in rows], schema=_schema()))

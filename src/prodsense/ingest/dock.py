@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from prodsense.engines.base import comma, quoted
-from prodsense.ingest import ledger
+from prodsense.ingest import forgotten, ledger
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +42,9 @@ class Dock:
         ledger.ensure_system_tables(self.duck)
         for relation in (ledger.COUNTER, ledger.FILES, ledger.QUARANTINE):
             self._put(relation, engine.query(f"SELECT * FROM {relation}"))
+        if engine.columns(forgotten.RELATION) is not None:
+            self.duck.create_table(forgotten.RELATION, forgotten.COLUMNS)
+            self._put(forgotten.RELATION, engine.query(f"SELECT * FROM {forgotten.RELATION}"))
 
     @staticmethod
     def _create(engine: Engine, table: Table) -> None:

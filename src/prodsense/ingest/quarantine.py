@@ -14,7 +14,7 @@ from prodsense.ingest.discover import File, find_table, order
 from prodsense.ingest.merge import Batch, Outcome, route
 from prodsense.ingest.readers import Group
 from prodsense.ingest.report import LoadReport, TableLoad, reason_key
-from prodsense.ingest.rules import EMPTY, REFERENCE, UNIQUE
+from prodsense.ingest.rules import EMPTY, FORGOTTEN, REFERENCE, UNIQUE
 from prodsense.ingest.stage import Staged, materialise
 from prodsense.ingest.target import create, duckdb_only
 
@@ -113,7 +113,7 @@ def _refused(
     group: Group, place: int, row: int, verdict: tuple[str, str, str, str], original: Original | tuple[None, None]
 ) -> Refused:
     column, rule, reason, todo = verdict
-    text, cells = original
+    text, cells = original if rule != FORGOTTEN else (None, None)
     if rule == EMPTY and (problem := group.problem(place, row)):
         # The engine hands over a broken line as a row of NULLs; its text says what is wrong.
         rule, reason, todo = problem

@@ -29,7 +29,7 @@ _SPELLINGS = {"TIMESTAMPTZ": ZONED, "REAL": "FLOAT", "INT": "INTEGER", "TEXT": "
 
 #: Rules that are no condition on a row's own columns.
 MALFORMED, FIELDS, ENCODING, EMPTY = "malformed", "fields", "encoding", "empty"
-REFERENCE, UNIQUE = "reference", "unique"
+REFERENCE, UNIQUE, FORGOTTEN = "reference", "unique", "forgotten"
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,10 @@ def check(engine: Engine, table: Table, types: Mapping[str, str]) -> Checked:
             EMPTY, "", " AND ".join(f"{name} IS NULL" for name in present), "no contracted column has a value",
             "give the row its values, or drop it",
         ))  # fmt: skip
+    from prodsense.ingest.forgotten import rules as forgotten
+
+    # First of all: what is refused for this is not kept, whatever else is wrong with it.
+    rules[:0] = forgotten(engine, table, types)
     for name, column in table.columns.items():
         if name not in types:
             values[name] = f"CAST({column.default or 'NULL'} AS {column.type})"

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prodsense.errors import UsageError, did_you_mean
+from prodsense.errors import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from prodsense.packs.pack import Pack
@@ -21,9 +21,9 @@ def pack_names() -> tuple[str, ...]:
 
 @cache
 def load_pack(name: str) -> Pack:
-    """The pack called `name`; UsageError with the nearest names when there is none."""
+    """The pack called `name`; UnknownNameError with the nearest names when there is none."""
     if name not in pack_names():
-        raise UsageError(
+        raise UnknownNameError(
             f"no pack named {name}.{did_you_mean(name, pack_names()) or ' Known: ' + ', '.join(pack_names())}"
         )
     return import_module(f"prodsense.packs.{name}").PACK

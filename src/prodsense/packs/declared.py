@@ -182,6 +182,8 @@ def events_in(
     if len(meant) > 1:
         raise UsageError(f"several packs declare an event table; say which: {', '.join(meant)}")
     if not meant:
+        if table:
+            warehouse.relation(table)  # raises where there is no such table either
         raise UsageError(
             (f"{table} is no pack's event table" if table else "no pack here declares an event table")
             + ": name a table with its columns for user and time (--user, --time)"

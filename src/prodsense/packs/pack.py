@@ -13,13 +13,14 @@
         policies.py, detectors.py, experiments.py, pipelines.py, analyses.py, questions.py
         events.py        EVENTS, EVENTS_TABLE
         dashboards.py    CHARTS, DASHBOARDS
+        roles.py         ROLES, PERSONAL, PUBLIC, PEOPLE, SUBJECTS
         simulate.py      simulate(days, scale, seed) -> Simulation
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -47,8 +48,10 @@ from prodsense.contracts.vocabulary import (
     Policy,
     Query,
     Question,
+    Role,
+    Subject,
 )
-from prodsense.errors import ContractError, UsageError
+from prodsense.errors import ContractError, UnknownNameError
 
 _PARAM = re.compile(r"^(\w+)\s+(integer|number|text|date|timestamp|boolean)(?:\s*=\s*([^,]+?))?(?:\s*,\s*(.*))?$")
 
@@ -186,6 +189,21 @@ class Pack:
     def questions(self) -> Mapping[str, Question]:
         return self._declared("questions", "QUESTIONS")
 
+    @cached_property
+    def roles(self) -> Mapping[str, Role]:
+        """Its own forms of roles; those that every pack has are in `prodsense.privacy.roles`."""
+        return self._declared("roles", "ROLES")
+
+    @cached_property
+    def subjects(self) -> Mapping[str, Subject]:
+        return self._declared("roles", "SUBJECTS")
+
+    def privacy(self, name: str, default: Any) -> Any:
+        """What roles.py says under `name` (PERSONAL, PUBLIC, PEOPLE), or `default`."""
+        if find_spec(f"{self.module}.roles") is None:
+            return default
+        return getattr(import_module(f"{self.module}.roles"), name, default)
+
     def simulate(self, days: int = 28, scale: float = 1.0, seed: int = 7, **options: Any) -> Any:
         """Simulated tables and the truth planted in them (`prodsense.simulate.Simulation`)."""
         return import_module(f"{self.module}.simulate").simulate(days=days, scale=scale, seed=seed, **options)
@@ -232,6 +250,27 @@ class Pack:
                 yield entry(kind, item.name, item.says)
         for question in self.questions.values():
             yield entry("question", question.id, question.ask, answers=list(question.answers))
+
+
+class PackTables(Mapping[str, Table]):
+    """The tables of packs by relation; a table is parsed when it is first asked for."""
+
+    def __init__(self, packs: Iterable[Pack]):
+        self._packs = {pack.name: pack for pack in packs}
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{pack.name}.{name}" for pack in self._packs.values() for name in pack.tables)
+
+    def __len__(self) -> int:
+        return sum(len(pack.tables) for pack in self._packs.values())
+
+    def __contains__(self, relation: object) -> bool:
+        pack, _, name = str(relation).partition(".")
+        return pack in self._packs and name in self._packs[pack].tables
+
+    def __getitem__(self, relation: str) -> Table:
+        pack, _, name = relation.partition(".")
+        return self._packs[pack].tables[name]
 
 
 def _params(artefact: Any) -> list[dict[str, Any]]:
@@ -318,8 +357,8 @@ def _default(text: str | None, kind: str, path: str) -> Any:
         raise ContractError(f"{path}: default {text!r} is no {kind}") from None
 
 
-def unknown(kind: str, name: str, known: list[str]) -> UsageError:
+def unknown(kind: str, name: str, known: list[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     from prodsense.errors import did_you_mean
 
-    return UsageError(f"no {kind} named {name}.{did_you_mean(name, known) or ' See: prodsense catalog'}")
+    return UnknownNameError(f"no {kind} named {name}.{did_you_mean(name, known) or ' See: prodsense catalog'}")
