@@ -11,8 +11,11 @@ from pack_kit import errors, tiny_file
 import prodsense.warehouse
 from prodsense.contracts.sql import parse_select, qualify_tables
 from prodsense.engines.dialect import DIALECTS, render
+from prodsense.errors import ProdsenseError
+from prodsense.inference.checks import check_detector, check_tree
 from prodsense.metrics import Scope, check_scope
 from prodsense.metrics.scope import inferred_columns
+from prodsense.metrics.validate import sliceable
 from prodsense.packs import load_pack, pack_names
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
@@ -31,7 +34,14 @@ def tiny(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wareh
 
 
 def test_definitions_are_sound(pack: Pack) -> None:
-    assert not list(check_scope(Scope.of(pack)))
+    scope = Scope.of(pack)
+    assert not list(check_scope(scope))
+    for detector in pack.detectors.values():
+        check_detector(detector, scope)
+    for tree in pack.trees.values():
+        check_tree(tree, scope)
+    known = set(sliceable(scope))
+    assert [(m.name, by) for m in pack.metrics.values() for by in m.by if (m.name, by) not in known] == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -81,7 +91,7 @@ def test_what_is_named_exists(pack: Pack) -> None:
         assert set(dashboard.by) <= set(pack.dimensions), dashboard.name
         for section in dashboard.sections:
             assert set(section.metrics) <= set(pack.metrics), section.title
-            assert set(section.charts) <= set(pack.charts), section.title
+            assert {chart for chart in section.charts if isinstance(chart, str)} <= set(pack.charts), section.title
             assert set(section.policies) <= set(pack.policies), section.title
 
 
@@ -103,3 +113,16 @@ def test_every_chart_has_data(pack: Pack, tiny: Warehouse) -> None:
 def test_pages_show_no_error(pack: Pack, tiny: Warehouse) -> None:
     for name in pack.dashboards:
         assert errors(tiny.dashboard(f"{pack.name}.{name}")) == [], name
+
+
+def test_an_empty_warehouse_answers_nothing_and_refuses_with_a_reason(pack: Pack) -> None:
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        assert warehouse.build(pack.name).ok
+        names = [f"{pack.name}.{metric.name}" for metric in pack.metrics.values() if not metric.hidden]
+        assert all(row[name.rpartition(".")[2]] is None for row in warehouse.metric(*names, grain="all").rows for name in names)
+        for ask, artefacts in ((warehouse.query, pack.queries), (warehouse.analyze, pack.analyses), (warehouse.policies, pack.policies)):
+            for name in artefacts:
+                try:
+                    ask(f"{pack.name}.{name}")
+                except ProdsenseError as error:
+                    assert error.message and "\n" not in error.message, name
