@@ -115,7 +115,7 @@ def test_error_codes_and_their_categories(app: Warehouse) -> None:
     answer = app.analyze("photos.error_categorization")
     assert {row["error_code"]: (row["error_category"], row["errors"], row["uploads"]) for row in answer.rows} == {
         "HTTP_503": ("server_error", 2, 1), "NETWORK_TIMEOUT": ("network_timeout", 1, 1), "E99": ("other", 1, 1),
-        "permission-denied": ("permission_denied", 2, 1), "render_bug": ("other", 1, 1),
+        "permission-denied": ("permission_denied", 1, 1), "render_bug": ("other", 1, 1),
         "OUT_OF_STORAGE": ("out_of_storage", 0, 0),
     }
     assert {row["error_category"]: row["errors"] for row in answer.extras["categories"]} == {

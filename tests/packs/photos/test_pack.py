@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+import prodsense.warehouse
 from prodsense.charts.page import render_page
 from prodsense.contracts.sql import parse_select, qualify_tables
 from prodsense.engines.dialect import DIALECTS, render
@@ -14,6 +16,8 @@ from prodsense.metrics import Scope, check_scope
 from prodsense.metrics.scope import inferred_columns
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
+
+from .conftest import TINY, fill
 
 PACK = load_pack("photos")
 TEXTS = {
@@ -101,6 +105,23 @@ def test_pages_without_an_error(planted: tuple[Warehouse, dict[str, Any]]) -> No
         views = [view for section in page.sections for view in (*section.charts, *section.policies)]
         assert [f"{view}: {view.error}" for view in views if view.error] == []
         assert "<svg" in render_page(page)
+
+
+def test_day_by_day_equals_at_once(app: Warehouse) -> None:
+    """Events come in by day, those of 2 March last: late."""
+    files = {file.stem: file for file in TINY.glob("*.csv")}
+    events = [{**row, "event_date": row["timestamp"][:10]} for row in csv.DictReader(files.pop("upload_events").open())]
+    modes = set()
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        fill(warehouse, files)
+        for days in (("2024-03-01",), ("2024-03-03", "2024-03-04"), ("2024-03-02",)):
+            rows = [{k: v or None for k, v in row.items()} for row in events if row["event_date"] in days]
+            warehouse.ingest(pa.Table.from_pylist(rows), table="photos.upload_events")
+            modes |= {entry.mode for entry in warehouse.build("photos") if entry.model == "photos.event_log"}
+        assert "incremental" in modes
+        for name in (model.name for model in PACK.models.values() if model.kind == "table"):
+            once, stepwise = (sorted(map(repr, w.show(f"photos.{name}", limit=None).rows)) for w in (app, warehouse))
+            assert stepwise == once, name
 
 
 def test_the_pipeline_builds_its_models(own_app: Warehouse) -> None:

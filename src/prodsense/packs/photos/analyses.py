@@ -25,15 +25,18 @@ def error_categorization(warehouse: Warehouse) -> Rows:
     warehouse.ready("photos", {f"photos.{name}" for name in ("error_categories", "event_log", "upload_facts")})
     counted = (
         "SELECT c.error_code, c.error_category, COUNT(e.upload_id) AS errors, COUNT(DISTINCT e.upload_id) AS uploads"
-        " FROM photos.error_categories AS c LEFT JOIN (SELECT d.error_code, d.upload_id FROM photos.upload_events AS d"
+        " FROM photos.error_categories AS c LEFT JOIN (SELECT d.error_code, d.upload_id FROM photos.event_log AS d"
         " JOIN photos.upload_facts AS u ON u.upload_id = d.upload_id WHERE NOT u.is_internal) AS e"
         " ON e.error_code = c.error_code GROUP BY c.error_code, c.error_category"
         " ORDER BY uploads DESC, errors DESC, c.error_code"
     )
     summed = (
-        "SELECT l.error_category, COUNT(*) AS errors, COUNT(DISTINCT l.upload_id) AS uploads"
-        " FROM photos.event_log AS l JOIN photos.upload_facts AS u ON u.upload_id = l.upload_id"
-        " WHERE l.is_error AND NOT u.is_internal GROUP BY l.error_category ORDER BY uploads DESC, l.error_category"
+        "SELECT COALESCE(c.error_category, 'other') AS error_category, COUNT(*) AS errors,"
+        " COUNT(DISTINCT e.upload_id) AS uploads FROM photos.event_log AS e"
+        " JOIN photos.upload_facts AS u ON u.upload_id = e.upload_id"
+        " LEFT JOIN photos.error_categories AS c ON c.error_code = e.error_code"
+        " WHERE e.is_error AND NOT u.is_internal GROUP BY COALESCE(c.error_category, 'other')"
+        " ORDER BY uploads DESC, error_category"
     )
     rows = warehouse.engine.query(counted).to_pylist()
     categories = warehouse.engine.query(summed).to_pylist()

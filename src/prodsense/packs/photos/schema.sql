@@ -1,5 +1,6 @@
 -- What clients log during an upload: start, end, error and exit of each phase, under one upload id. Resuming and retrying
 -- keep the id.
+-- partition: event_date
 -- time: timestamp
 CREATE TABLE upload_events (
     event_id VARCHAR(64) UNIQUE,                 -- Event; the same id twice is a duplicate. May be absent.
@@ -12,7 +13,8 @@ CREATE TABLE upload_events (
     duration_ms DOUBLE CHECK (duration_ms >= 0), -- What took time: loading the gallery or the camera, applying an edit, transmitting. [ms]
     error_code VARCHAR(100),                     -- Code of the error.
     edit_tool VARCHAR(50),                       -- Tool, of an edit. [name]
-    attributes JSON                              -- Further attributes.
+    attributes JSON,                             -- Further attributes.
+    event_date DATE                              -- Day of timestamp; may be absent, then nothing is built by day. [day]
 );
 
 -- Uploads with what describes them.

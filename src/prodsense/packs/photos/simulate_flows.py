@@ -271,6 +271,7 @@ def events_table(flows: Flows) -> pa.Table:
         "duration_ms": pa.array(np.round(rows["seconds"] * 1000), mask=np.isnan(rows["seconds"])),
         "error_code": col.labels(np.maximum(rows["code"], 0), CODES, rows["code"] < 0),
         "edit_tool": col.labels(np.maximum(rows["tool"], 0), TOOLS, rows["tool"] < 0),
+        "event_date": col.dates(np.floor(np.round(rows["at"], 3) / DAY), flows.start),
     })  # fmt: skip
 
 

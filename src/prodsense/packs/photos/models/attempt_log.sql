@@ -14,12 +14,13 @@
 -- column: failure_before = why the attempt before failed
 WITH errors AS (
     SELECT
-        upload_id,
-        error_category,
-        ROW_NUMBER() OVER (PARTITION BY upload_id ORDER BY occurred_at, error_category) AS nth,
-        COUNT(*) OVER (PARTITION BY upload_id) AS many
-    FROM event_log
-    WHERE phase = 6 AND is_error
+        e.upload_id,
+        c.error_category,
+        ROW_NUMBER() OVER (PARTITION BY e.upload_id ORDER BY e.occurred_at, c.error_category) AS nth,
+        COUNT(*) OVER (PARTITION BY e.upload_id) AS many
+    FROM event_log AS e
+    LEFT JOIN error_categories AS c ON c.error_code = e.error_code
+    WHERE e.phase = 6 AND e.is_error
 ),
 tries AS (
     SELECT

@@ -1,5 +1,5 @@
 -- Events of uploads with what they mean. A row logged twice counts once. Internal users are still inside.
--- kind: view
+-- partition: event_date    late: 1 day
 -- time: occurred_at
 -- column: upload_id = upload
 -- column: user_id = who uploads
@@ -7,9 +7,10 @@
 -- column: phase = place of the phase in the flow, 1 to 7
 -- column: kind = start, end, error or exit, or what else the log says
 -- column: occurred_at = when [UTC]
+-- column: event_date = day of it [day]
 -- column: is_ok = the status says that it went well; NULL where it says nothing
 -- column: is_error = an error: by its kind or by a code
--- column: error_category = category of the error
+-- column: error_code = code of the error
 -- column: seconds = what took time [seconds]
 -- column: edit_tool = tool of an edit, in lower case
 WITH events AS (
@@ -54,12 +55,12 @@ SELECT
     n.phase,
     n.kind,
     n.timestamp AS occurred_at,
+    date_of(n.timestamp) AS event_date,
     o.is_ok,
     n.kind = 'error' OR n.error_code IS NOT NULL AS is_error,
-    CASE WHEN n.kind = 'error' OR n.error_code IS NOT NULL THEN COALESCE(c.error_category, 'other') END AS error_category,
+    n.error_code,
     n.duration_ms / 1000.0 AS seconds,
     n.edit_tool
 FROM named AS n
 LEFT JOIN phases AS p ON p.phase = n.phase
 LEFT JOIN outcomes AS o ON o.status = n.status
-LEFT JOIN error_categories AS c ON c.error_code = n.error_code

@@ -17,17 +17,18 @@
 -- column: permission_denied = errors of permission
 WITH own AS (
     SELECT
-        upload_id,
-        phase,
-        COUNT(CASE WHEN is_error THEN 1 END) AS errors,
-        COUNT(CASE WHEN error_category = 'network_timeout' THEN 1 END) AS network_timeout,
-        COUNT(CASE WHEN error_category = 'server_error' THEN 1 END) AS server_error,
-        COUNT(CASE WHEN error_category = 'media_format_unsupported' THEN 1 END) AS media_format_unsupported,
-        COUNT(CASE WHEN error_category = 'out_of_storage' THEN 1 END) AS out_of_storage,
-        COUNT(CASE WHEN error_category = 'permission_denied' THEN 1 END) AS permission_denied
-    FROM event_log
-    WHERE phase IS NOT NULL
-    GROUP BY upload_id, phase
+        e.upload_id,
+        e.phase,
+        COUNT(CASE WHEN e.is_error THEN 1 END) AS errors,
+        COUNT(CASE WHEN c.error_category = 'network_timeout' THEN 1 END) AS network_timeout,
+        COUNT(CASE WHEN c.error_category = 'server_error' THEN 1 END) AS server_error,
+        COUNT(CASE WHEN c.error_category = 'media_format_unsupported' THEN 1 END) AS media_format_unsupported,
+        COUNT(CASE WHEN c.error_category = 'out_of_storage' THEN 1 END) AS out_of_storage,
+        COUNT(CASE WHEN c.error_category = 'permission_denied' THEN 1 END) AS permission_denied
+    FROM event_log AS e
+    LEFT JOIN error_categories AS c ON c.error_code = e.error_code
+    WHERE e.phase IS NOT NULL
+    GROUP BY e.upload_id, e.phase
 )
 SELECT
     u.upload_id,
