@@ -103,6 +103,21 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "postgres": "(CAST(CAST(CAST('x' || SUBSTR(MD5(CAST({0} AS TEXT)), 1, 13) AS BIT(52)) AS BIGINT)"
                     " AS DOUBLE PRECISION) / 4503599627370496)",
     }),
+    # A number for the text x: itself where x is up to 18 digits, else the first 52 bits of its MD5.
+    "key_of": (1, {
+        "duckdb": "(CASE WHEN REGEXP_MATCHES(CAST({0} AS VARCHAR), '^[0-9]{{1,18}}$') THEN CAST({0} AS BIGINT)"
+                  " ELSE CAST('0x' || SUBSTR(MD5(CAST({0} AS VARCHAR)), 1, 13) AS BIGINT) END)",
+        "spark": "(CASE WHEN CAST({0} AS STRING) RLIKE '^[0-9]{{1,18}}$' THEN CAST({0} AS BIGINT)"
+                 " ELSE CAST(CONV(SUBSTR(MD5(CAST({0} AS STRING)), 1, 13), 16, 10) AS BIGINT) END)",
+        "postgres": "(CASE WHEN CAST({0} AS TEXT) ~ '^[0-9]{{1,18}}$' THEN CAST({0} AS BIGINT)"
+                    " ELSE CAST(CAST('x' || SUBSTR(MD5(CAST({0} AS TEXT)), 1, 13) AS BIT(52)) AS BIGINT) END)",
+    }),
+    # The most frequent value; of several, the smallest.
+    "most_common": (1, {
+        "duckdb": "MODE({0} ORDER BY {0})",
+        "spark": "MODE({0}, TRUE)",
+        "postgres": "MODE() WITHIN GROUP (ORDER BY {0})",
+    }),
     "popcount": (1, {
         "*": "CAST(BIT_COUNT(CAST({0} AS BIGINT)) AS BIGINT)",
         "postgres": "CAST(BIT_COUNT(CAST({0} AS BIT(64))) AS BIGINT)",
