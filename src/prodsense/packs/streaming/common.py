@@ -22,8 +22,8 @@ def moment_of(warehouse: Warehouse, as_of: datetime | None = None) -> datetime:
     """`as_of`, or the newest start of a session; UsageError where nobody ever watched."""
     if as_of is not None:
         return as_of
-    ready(warehouse, "viewing")
-    found = warehouse.engine.query("SELECT MAX(started_at) AS newest FROM streaming.viewing")["newest"][0].as_py()
+    ready(warehouse, "sessions")
+    found = warehouse.engine.query("SELECT MAX(started_at) AS newest FROM streaming.sessions")["newest"][0].as_py()
     if found is None:
         raise UsageError(
             "nobody ever watched here: load playback_events or fact_viewing_sessions, then prodsense build"

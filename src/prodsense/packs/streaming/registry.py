@@ -9,18 +9,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .common import PACK, ready
+
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
 
-PACK = "streaming"
-#: The one written rule of what counts as a view; the models apply it.
+#: The one written rule of what counts as a view, under the name "view"; the model `sessions` applies it.
 VIEW = (
-    "More than 30 seconds watched (time between start and end less pauses); of titles shorter than a minute, at least"
-    " half their length. Open sessions are no views yet."
+    "More than 30 seconds watched (time from start to end less pauses); of titles not longer than that, more than half"
+    " their length. Open sessions are no views yet."
 )
-#: Words by which a metric counts views, or is about the time watched.
+#: Words of metrics that count views, and of those about the time watched.
 _OF_VIEWS = re.compile(r"(^|_)(views?|viewers?)(_|$)")
-_OF_TIME = re.compile(r"hours|watch_time|duration")
+_OF_TIME = re.compile(r"hours|watch_time|view_duration|session_duration")
 #: What a metric of time must stand beside: family → words in the names of its metrics.
 BESIDE = {
     "satisfaction": re.compile(r"csat|nps|satisf|rating|likes"),
@@ -29,32 +30,33 @@ BESIDE = {
 }
 #: Beside every metric of time, unless a row of the registry says otherwise.
 _GUARDS = "platform_csat,completion_percentage,subscriber_churn_rate"
-#: Thresholds in the text of a rule: "30 s", "30 seconds", "1 minute".
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(seconds?|secs?|s|minutes?|mins?)\b", re.IGNORECASE)
+#: A threshold in the text of a rule: "30 s", "30 seconds", "1 minute".
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*-?\s*(seconds?|secs?|s|minutes?|mins?)\b", re.IGNORECASE)
 
 
 def registry_rows() -> list[dict[str, Any]]:
-    """One row a visible metric, version 1."""
+    """The rule of a view, and one row a visible metric; version 1."""
     from .metrics import METRICS
 
+    shown = [metric for metric in METRICS if not metric.hidden]
     return [
-        {
-            "metric_name": metric.name,
-            "version": 1,
-            "definition": metric.says,
-            "view_definition": VIEW if _OF_VIEWS.search(metric.name) else None,
-            "counter_metrics": _GUARDS if _OF_TIME.search(metric.name) else None,
-        }
-        for metric in METRICS
-        if not metric.hidden
-    ]
+        {"metric_name": "view", "version": 1, "definition": VIEW, "counter_metrics": None},
+        *(
+            {
+                "metric_name": metric.name, "version": 1, "definition": metric.says,
+                "counter_metrics": _GUARDS if _OF_TIME.search(metric.name) else None,
+            }
+            for metric in shown
+        ),
+    ]  # fmt: skip
 
 
 def newest(warehouse: Warehouse) -> list[dict[str, Any]]:
     """The newest version of each registered metric."""
-    warehouse.ready(PACK, {f"{PACK}.metric_registry"})
+    ready(warehouse, "metric_registry")
     return warehouse.engine.query(
-        "SELECT metric_name, definition, view_definition, counter_metrics FROM streaming.metric_registry"
+        "SELECT metric_name, definition, counter_metrics, LOWER(content_type) AS content_type"
+        " FROM streaming.metric_registry"
         " QUALIFY ROW_NUMBER() OVER (PARTITION BY metric_name ORDER BY version DESC) = 1 ORDER BY metric_name"
     ).to_pylist()
 
@@ -63,50 +65,45 @@ def newest(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 
 def one_definition_of_a_view(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
-    """Metrics of views without a definition, rules that differ, and views counted by another rule."""
-    rules: dict[str, list[str]] = {}
-    for row in newest(warehouse):
-        name, rule = row["metric_name"], (row["view_definition"] or "").strip()
-        counts_views = bool(rule) or bool(_OF_VIEWS.search(name)) or name == "view"
-        if not counts_views:
+    """Metrics of views without a definition, rules that differ, and a rule that the models do not apply."""
+    registered = newest(warehouse)
+    rules: dict[str | None, dict[float, list[str]]] = {}
+    for row in registered:
+        if not _OF_VIEWS.search(row["metric_name"]):
             continue
-        if not (row["definition"] or "").strip() and not rule:
-            yield {"violation": "a metric of views has no registered definition", "metric_name": name}
+        if not (row["definition"] or "").strip():
+            yield {"violation": "a metric of views has no registered definition", "metric_name": row["metric_name"]}
             continue
-        said = _rule(rule or row["definition"])
-        if said is not None:
-            rules.setdefault(said, []).append(name)
-    if len(rules) > 1:
-        usual = max(rules, key=lambda rule: (len(rules[rule]), rule))
-        for rule, names in sorted(rules.items()):
-            if rule != usual:
-                for name in names:
-                    yield {"violation": "a metric counts views by another rule than the others", "metric_name": name,
-                           "rule": rule, "others": usual}
-    yield from _views_off_the_rule(warehouse)
+        for seconds in thresholds(row["definition"]):
+            rules.setdefault(row["content_type"], {}).setdefault(seconds, []).append(row["metric_name"])
+    for content_type, found in rules.items():
+        usual = max(found, key=lambda seconds: (len(found[seconds]), -seconds))
+        for seconds, names in sorted(found.items()):
+            for name in names if seconds != usual else ():
+                yield {"violation": "a metric counts views by another rule than the others", "metric_name": name,
+                       "content_type": content_type, "rule_seconds": seconds, "others_seconds": usual}
+        applied = _applied(warehouse, content_type)
+        if applied != usual:
+            yield {"violation": "views are counted by another rule than the registered one", "content_type": content_type,
+                   "rule_seconds": usual, "applied_seconds": applied}
+    if not rules and any(_OF_VIEWS.search(row["metric_name"]) for row in registered):
+        yield {"violation": "no registered definition says from when on a view is one"}
 
 
-def _rule(text: str) -> str | None:
-    """What a definition says of how long a view is: its thresholds in seconds; None where it says nothing."""
-    found = {float(n) * (60 if unit.lower().startswith("m") else 1) for n, unit in _LENGTH.findall(text)}
-    return ", ".join(f"{seconds:g} s" for seconds in sorted(found)) or None
+def thresholds(text: str) -> list[float]:
+    """The lengths that a definition names, in seconds."""
+    return sorted({float(n) * (60 if unit.lower().startswith("m") else 1) for n, unit in _LENGTH.findall(text)})
 
 
-def _views_off_the_rule(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
-    """Sessions that count as views and should not, or the other way, by type of content."""
-    warehouse.ready(PACK, {f"{PACK}.viewing", f"{PACK}.dim_content"})
-    rows = warehouse.engine.query(_OFF)
-    for row in rows.to_pylist():
-        yield {"violation": "sessions count as views by another rule", **row}
-
-
-_OFF = """
-SELECT c.content_type, COUNT(*) AS sessions
-FROM streaming.viewing AS v
-LEFT JOIN streaming.dim_content AS c ON c.content_key = v.content_key
-GROUP BY c.content_type
-ORDER BY c.content_type
-"""
+def _applied(warehouse: Warehouse, content_type: str | None) -> float:
+    """The threshold that the model `sessions` applies to a type of content, in seconds."""
+    ready(warehouse, "settings", "view_rules")
+    rows = warehouse.engine.query(
+        "SELECT min_seconds AS seconds, 1 AS place FROM streaming.view_rules WHERE LOWER(content_type) = :kind"
+        " UNION ALL SELECT value, 2 FROM streaming.settings WHERE setting = 'view_seconds' ORDER BY place",
+        {"kind": content_type},
+    ).to_pylist()
+    return float(rows[0]["seconds"]) if rows else 30.0
 
 
 # -- hours are not alone ---------------------------------------------------------------------------------
@@ -115,13 +112,14 @@ ORDER BY c.content_type
 def hours_are_not_alone(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     """Metrics of time without satisfaction, completion and retention beside them, in the registry or on a page."""
     registered = {row["metric_name"]: row for row in newest(warehouse)}
+    known = warehouse.pack(PACK).metrics
     for name, row in registered.items():
         if not _OF_TIME.search(name):
             continue
         beside = [part.strip() for part in (row["counter_metrics"] or "").split(",") if part.strip()]
         for other in beside:
-            if other not in registered:
-                yield {"violation": "a counter metric is not in the registry", "metric_name": name, "missing": other}
+            if other not in registered and other not in known:
+                yield {"violation": "a counter metric is nowhere defined", "metric_name": name, "missing": other}
         for family in missing_families(beside):
             yield {"violation": "a metric of time stands without a family beside it", "metric_name": name,
                    "missing": family}

@@ -1,29 +1,21 @@
 -- Watched time of users in total after `process_date`: what user_cumulative_snapshot held when it was loaded, and the watched
 -- time of each later day, up to that one. The days are those of the sessions' starts (UTC), kept in agg_user_daily, which late
 -- and corrected sessions restate; so a day twice, a day skipped and a day gone back to all give the same total. Users without
--- sessions that day keep their row; a date never moves backwards.
+-- sessions that day keep their row; a date never moves backwards. The table shows the totals after the newest day.
 -- param: process_date date = null, the day; the newest with sessions by default
 WITH chosen AS (
     SELECT COALESCE(CAST(:process_date AS DATE), MAX(session_date)) AS day
     FROM agg_user_daily
 ),
-opening AS (
-    SELECT
-        user_id,
-        COALESCE(opening_view_time_seconds, CASE WHEN is_derived THEN 0 ELSE total_view_time_seconds END) AS seconds,
-        CASE WHEN is_derived THEN opening_date ELSE last_updated_date END AS day
-    FROM user_cumulative_snapshot
-    WHERE NOT COALESCE(is_derived, FALSE) OR opening_date IS NOT NULL
-),
 added AS (
-    SELECT user_id, seconds, day
-    FROM opening
+    SELECT user_id, total_view_time_seconds AS seconds, last_updated_date AS day
+    FROM user_cumulative_snapshot
     UNION ALL
-    SELECT a.user_id, COALESCE(a.watched_seconds, 0), a.session_date
+    SELECT a.user_id, a.watched_seconds, a.session_date
     FROM agg_user_daily AS a
     CROSS JOIN chosen AS c
-    LEFT JOIN opening AS o ON o.user_id = a.user_id
-    WHERE a.session_date <= c.day AND (o.day IS NULL OR a.session_date > o.day)
+    LEFT JOIN user_cumulative_snapshot AS o ON o.user_id = a.user_id
+    WHERE a.session_date <= c.day AND (o.last_updated_date IS NULL OR a.session_date > o.last_updated_date)
 )
 SELECT user_id, CAST(SUM(seconds) AS BIGINT) AS total_view_time_seconds, MAX(day) AS last_updated_date
 FROM added

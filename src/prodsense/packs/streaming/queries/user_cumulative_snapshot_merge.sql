@@ -5,30 +5,22 @@ WITH chosen AS (
     SELECT COALESCE(CAST(:process_date AS DATE), MAX(session_date)) AS day
     FROM agg_user_daily
 ),
-target AS (
-    SELECT
-        user_id,
-        COALESCE(opening_view_time_seconds, CASE WHEN is_derived THEN 0 ELSE total_view_time_seconds END) AS seconds,
-        CASE WHEN is_derived THEN opening_date ELSE last_updated_date END AS day
-    FROM user_cumulative_snapshot
-    WHERE NOT COALESCE(is_derived, FALSE) OR opening_date IS NOT NULL
-),
 source AS (
-    SELECT a.user_id, SUM(COALESCE(a.watched_seconds, 0)) AS delta, MAX(a.session_date) AS newest
+    SELECT a.user_id, SUM(a.watched_seconds) AS delta, MAX(a.session_date) AS newest
     FROM agg_user_daily AS a
     CROSS JOIN chosen AS c
-    LEFT JOIN target AS t ON t.user_id = a.user_id
-    WHERE a.session_date <= c.day AND a.session_date > COALESCE(t.day, CAST('0001-01-01' AS DATE))
+    LEFT JOIN user_cumulative_snapshot AS t ON t.user_id = a.user_id
+    WHERE a.session_date <= c.day AND a.session_date > COALESCE(t.last_updated_date, CAST('0001-01-01' AS DATE))
     GROUP BY a.user_id
 )
 SELECT
     COALESCE(t.user_id, s.user_id) AS user_id,
     CAST(CASE
         WHEN t.user_id IS NULL THEN s.delta
-        WHEN s.user_id IS NULL THEN t.seconds
-        ELSE t.seconds + s.delta
+        WHEN s.user_id IS NULL THEN t.total_view_time_seconds
+        ELSE t.total_view_time_seconds + s.delta
     END AS BIGINT) AS total_view_time_seconds,
-    GREATEST(t.day, s.newest) AS last_updated_date
-FROM target AS t
+    GREATEST(t.last_updated_date, s.newest) AS last_updated_date
+FROM user_cumulative_snapshot AS t
 FULL JOIN source AS s ON s.user_id = t.user_id
 ORDER BY user_id
