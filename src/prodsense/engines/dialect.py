@@ -118,6 +118,19 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "spark": "MODE({0}, TRUE)",
         "postgres": "MODE() WITHIN GROUP (ORDER BY {0})",
     }),
+    # Gini coefficient of values that are not negative: 2 * sum(rank * x) / (n * sum(x)) - (n + 1) / n, x in order.
+    "gini": (1, {
+        "duckdb": "(2 * LIST_DOT_PRODUCT(LIST(CAST({0} AS DOUBLE) ORDER BY {0}) FILTER (WHERE {0} IS NOT NULL),"
+                  " CAST(RANGE(1, COUNT({0}) + 1) AS DOUBLE[]))"
+                  " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0) - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE))",
+        "spark": "(2 * AGGREGATE(TRANSFORM(SORT_ARRAY(COLLECT_LIST(CAST({0} AS DOUBLE))), (v, i) -> v * (i + 1)),"
+                 " CAST(0 AS DOUBLE), (a, b) -> a + b)"
+                 " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0) - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE))",
+        "postgres": "(2 * (SELECT SUM(ranked.v * ranked.i) FROM UNNEST(ARRAY_AGG(CAST({0} AS DOUBLE PRECISION)"
+                    " ORDER BY {0}) FILTER (WHERE {0} IS NOT NULL)) WITH ORDINALITY AS ranked(v, i))"
+                    " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE PRECISION)), 0)"
+                    " - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE PRECISION))",
+    }),
     "popcount": (1, {
         "*": "CAST(BIT_COUNT(CAST({0} AS BIGINT)) AS BIGINT)",
         "postgres": "CAST(BIT_COUNT(CAST({0} AS BIT(64))) AS BIGINT)",

@@ -21,6 +21,7 @@
 -- column: elapsed_seconds = from start to end, or to the last event [seconds]
 -- column: paused_seconds = time paused [seconds]
 -- column: watched_seconds = elapsed less paused, at least 0 [seconds]
+-- column: is_long_enough = watched for more than view_seconds (30), or of a title not longer than that for more than half of it, or as view_rules has it: a view once it is over
 -- column: told_status_key = status as the row has it
 -- column: is_completed = the title was completed: by its status, or played to its end or into the credits
 -- column: start_position = where it started [seconds]
@@ -37,7 +38,11 @@
 -- column: autoplay_enabled = autoplay was on
 -- column: session_metadata = anything else
 -- column: errors = playback errors; NULL where no event is known
-WITH people AS (
+WITH cuts AS (
+    SELECT COALESCE(MAX(CASE WHEN setting = 'view_seconds' THEN value END), 30) AS view_seconds
+    FROM settings
+),
+people AS (
     SELECT user_key, COALESCE(user_id, text_of(user_key)) AS user_id
     FROM dim_users
 ),
@@ -129,6 +134,10 @@ measured AS (
         COALESCE(m.series_key, t.series_key) AS its_series,
         COALESCE(m.total_content_length_seconds, t.length_seconds) AS length_seconds,
         t.credits_start_seconds,
+        k.view_seconds,
+        r.min_seconds,
+        COALESCE(GREATEST(m.elapsed_seconds - COALESCE(m.paused_seconds, 0), 0), m.view_duration_seconds)
+            AS watched_seconds,
         CASE WHEN m.is_played_out
             THEN GREATEST(COALESCE(m.total_content_length_seconds, t.length_seconds), m.furthest_position)
             ELSE m.furthest_position END AS furthest,
@@ -136,7 +145,9 @@ measured AS (
         LOWER(COALESCE(c.completion_status,
             CASE m.told_status_key WHEN 1 THEN 'completed' WHEN 2 THEN 'abandoned' END)) AS status
     FROM merged AS m
+    CROSS JOIN cuts AS k
     LEFT JOIN dim_content AS t ON t.content_key = m.content_key
+    LEFT JOIN view_rules AS r ON LOWER(r.content_type) = LOWER(t.content_type)
     LEFT JOIN dim_users AS u ON u.user_key = m.user_key
     LEFT JOIN profiles AS p ON p.profile_id = m.profile_id
     LEFT JOIN dim_completion_status AS c ON c.completion_status_key = m.told_status_key
@@ -159,7 +170,10 @@ SELECT
     has_end,
     elapsed_seconds,
     paused_seconds,
-    COALESCE(GREATEST(elapsed_seconds - COALESCE(paused_seconds, 0), 0), view_duration_seconds) AS watched_seconds,
+    watched_seconds,
+    COALESCE(watched_seconds > COALESCE(
+        min_seconds, CASE WHEN length_seconds <= view_seconds THEN length_seconds / 2.0 ELSE view_seconds END
+    ), FALSE) AS is_long_enough,
     told_status_key,
     COALESCE(
         status = 'completed',

@@ -1,24 +1,52 @@
--- Viewing sessions that metrics count: without internal users, with what makes one a view. A view is over and has more watched
--- time than view_seconds (30), or of a title not longer than that, half its length; view_rules sets it by type of content.
+-- Viewing sessions that metrics count: viewing_sessions without internal users.
 -- kind: view
 -- key: session_id
 -- time: started_at
--- references: user_key viewers, content_key dim_content, device_key dim_devices
+-- references: user_key viewers, content_key titles, device_key dim_devices
 -- column: session_id = session
 -- column: user_key = who watched
 -- column: content_key = title
 -- column: device_key = device
--- column: started_at = start [UTC]
+-- column: date_key = day of its start
+-- column: time_key = time of day of its start
+-- column: completion_status_key = how it ended; NULL while open
+-- column: profile_id = profile
+-- column: account_id = account
+-- column: version_id = version of the title
+-- column: series_key = series of the episode
+-- column: view_source = how the title was reached
 -- column: session_date = day of its start [day]
+-- column: started_at = start [UTC]
+-- column: ended_at = end; NULL while open [UTC]
+-- column: is_open = not ended yet
+-- column: is_completed = the title was completed
 -- column: is_view = a view
 -- column: watched_seconds = watched time [seconds]
+-- column: elapsed_seconds = from start to end; NULL while open [seconds]
+-- column: paused_seconds = time paused [seconds]
+-- column: stop_position = where playback stopped [seconds]
+-- column: start_position = where playback started [seconds]
+-- column: furthest_position = furthest position played [seconds]
+-- column: length_seconds = length of the title [seconds]
+-- column: completion = furthest position played over the length, 0 to 100 [percent]
+-- column: pauses = pauses
+-- column: rewinds = seeks backward
+-- column: forwards = seeks forward
+-- column: quality = best quality reached [lines]
+-- column: has_credits_watched = the end credits were watched
+-- column: reached_credits = it got to the end credits
+-- column: has_autoplay = autoplay was on
 -- column: title_age_days = days since the title's release [days]
--- column: show_name = the show that it belongs to: its series, or itself; NULL of what is no show
+-- column: is_movie = a movie
+-- column: show_name = the show that it belongs to; NULL of what is no show
+-- column: genre = main genre
+-- column: trailer_of_content_key = title that it is a trailer of
+-- column: season_number = season of the episode
+-- column: episode_number = number of the episode in its season
 -- column: user_title = user and title in one
-WITH cuts AS (
-    SELECT COALESCE(MAX(CASE WHEN setting = 'view_seconds' THEN value END), 30) AS view_seconds
-    FROM settings
-)
+-- column: user_show = user and show in one
+-- column: user_genre = user and genre in one
+-- column: account_profile = account and profile in one
 SELECT
     s.session_id,
     s.user_key,
@@ -37,11 +65,7 @@ SELECT
     s.session_end_timestamp AS ended_at,
     s.is_open,
     s.is_completed,
-    NOT s.is_open AND COALESCE(s.view_duration_seconds > COALESCE(
-        r.min_seconds,
-        CASE WHEN s.total_content_length_seconds <= c.view_seconds THEN s.total_content_length_seconds / 2.0
-            ELSE c.view_seconds END
-    ), FALSE) AS is_view,
+    s.is_view,
     s.view_duration_seconds AS watched_seconds,
     s.session_duration_seconds AS elapsed_seconds,
     s.total_pause_duration_seconds AS paused_seconds,
@@ -58,18 +82,17 @@ SELECT
     s.reached_credits,
     s.autoplay_enabled AS has_autoplay,
     days_between(t.release_date, s.session_date) AS title_age_days,
-    LOWER(t.content_type) IN ('movie', 'film') AS is_movie,
-    CASE
-        WHEN s.series_key IS NOT NULL THEN 'series ' || text_of(s.series_key)
-        WHEN LOWER(t.content_type) IN ('series', 'show', 'episode', 'tv', 'tv show', 'tv_show') THEN text_of(s.content_key)
-    END AS show_name,
+    COALESCE(t.is_movie, FALSE) AS is_movie,
+    COALESCE('series ' || text_of(s.series_key), t.show_name) AS show_name,
+    t.genre,
     t.trailer_of_content_key,
-    COALESCE(t.season_number, 1) AS season_number,
+    t.season_number,
     t.episode_number,
-    text_of(s.user_key) || ' ' || text_of(s.content_key) AS user_title
+    text_of(s.user_key) || ' ' || text_of(s.content_key) AS user_title,
+    text_of(s.user_key) || ' ' || COALESCE('series ' || text_of(s.series_key), t.show_name) AS user_show,
+    text_of(s.user_key) || ' ' || t.genre AS user_genre,
+    s.account_id || ' ' || COALESCE(s.profile_id, '') AS account_profile
 FROM viewing_sessions AS s
-CROSS JOIN cuts AS c
-LEFT JOIN dim_content AS t ON t.content_key = s.content_key
+LEFT JOIN titles AS t ON t.content_key = s.content_key
 LEFT JOIN viewers AS u ON u.user_key = s.user_key
-LEFT JOIN view_rules AS r ON LOWER(r.content_type) = LOWER(t.content_type)
 WHERE NOT COALESCE(u.is_internal, FALSE)

@@ -33,6 +33,7 @@
 -- column: session_date = day of its start [day]
 -- column: started_at = start [UTC]
 -- column: is_open = not ended yet
+-- column: is_view = a view: over, and watched for long enough
 -- column: is_completed = the title was completed
 -- column: profile_id = profile
 -- column: account_id = account
@@ -96,6 +97,7 @@ SELECT
     k.session_date,
     k.started_at,
     k.is_open,
+    NOT k.is_open AND k.is_long_enough AS is_view,
     k.is_completed,
     k.profile_id,
     k.account_id,
