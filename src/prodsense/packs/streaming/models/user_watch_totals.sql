@@ -10,10 +10,11 @@ WITH added AS (
     SELECT user_id, total_view_time_seconds AS seconds, last_updated_date AS day
     FROM user_cumulative_snapshot
     UNION ALL
-    SELECT a.user_id, a.watched_seconds, a.session_date
+    SELECT COALESCE(u.user_id, text_of(a.user_key)), a.watched_seconds, a.activity_date
     FROM agg_user_daily AS a
-    LEFT JOIN user_cumulative_snapshot AS o ON o.user_id = a.user_id
-    WHERE o.last_updated_date IS NULL OR a.session_date > o.last_updated_date
+    LEFT JOIN viewers AS u ON u.user_key = a.user_key
+    LEFT JOIN user_cumulative_snapshot AS o ON o.user_id = COALESCE(u.user_id, text_of(a.user_key))
+    WHERE o.last_updated_date IS NULL OR a.activity_date > o.last_updated_date
 )
 SELECT user_id, CAST(SUM(seconds) AS BIGINT) AS total_view_time_seconds, MAX(day) AS last_updated_date
 FROM added
