@@ -34,12 +34,10 @@ _EVER = 36_500
 
 #: Views with a title's age at their own moment.
 _WITH_AGE = (
-    "sessions", "watchlist_log", "recommendation_log", "opinions", "binges", "episode_views", "user_shows", "title_views",
-    "trailer_viewers", "scene_views", "promoted_titles", "library_days",
+    "sessions", "watchlist_log", "recommendation_log", "opinions", "binges", "episode_views", "user_shows",
+    "title_views", "trailer_viewers", "scene_views", "promoted_titles", "library_days",
 )
-_AGE = (
-    "CASE WHEN title_age_days <= 90 THEN 'new release' WHEN title_age_days > 90 THEN 'library' END"
-)
+_AGE = "CASE WHEN title_age_days <= 90 THEN 'new release' WHEN title_age_days > 90 THEN 'library' END"
 
 
 def _compared(value: str, weight: str, of: str = "1") -> str:
@@ -95,7 +93,7 @@ DIMENSIONS = (
     _key("version_id", "Version of the title, where an event named one.", "sessions"),
     Dimension(
         "series_key", "Series.",
-        {"sessions": "series_key", "user_shows": "series_key", "binges": "series_key", "titles": "series_key"}, "Series",
+        dict.fromkeys(("sessions", "user_shows", "binges", "titles"), "series_key"), "Series",
     ),
     _key("device_key", "Device.", "dim_devices"),
     _key("device_id", "Device, by the id in events.", "dim_devices", "COALESCE(device_id, text_of(device_key))"),
@@ -124,7 +122,8 @@ METRICS = (
     ),
     Metric(
         "dau_mau_ratio",
-        "Stickiness, DAU over MAU: of a month, its mean daily over its distinct active users; of a day, its active users"
+        "Stickiness, DAU over MAU: of a month, its mean daily over its distinct active users; of a day, its active"
+        " users"
         " over those of the 28 days that end with it.",
         "ratio", "up", "ratio(daily_active_users, monthly_active_users)", by=_ALL, grain="month",
     ),
@@ -163,7 +162,8 @@ METRICS = (
     ),
     _month(
         "primary_streaming_device",
-        "The kind of device on which most users watch most: of each user's month, that with most watched time; of those,"
+        "The kind of device on which most users watch most: of each user's month, that with most watched time; of"
+        " those,"
         " the most frequent. Its distribution is primary_device_share.",
         "category", "none", "most_common(device_type)", by=_OF_USERS,
     ),
@@ -234,7 +234,8 @@ METRICS = (
         "hours", "down", "mean(gap_hours)", source="episode_views", by=_ALL,
     ),
     _session(
-        "hook_rate", "Users who complete the pilot (first episode of the first season) over users who start it, by series.",
+        "hook_rate", "Users who complete the pilot (first episode of the first season) over users who start it, by"
+        " series.",
         "share", "up", "ratio(COUNT(DISTINCT CASE WHEN is_completed THEN user_title END), COUNT(DISTINCT user_title))",
         where="season_number = 1 AND episode_number = 1",
     ),
@@ -264,7 +265,8 @@ METRICS = (
     ),
     Metric(
         "content_engagement_score",
-        "0 to 100: weighted mean of the share of views that complete the title, its rewatch rate and its mean rating over"
+        "0 to 100: weighted mean of the share of views that complete the title, its rewatch rate and its mean rating"
+        " over"
         " 5; without a rating, of the other two. Weights are settings (score_weight_completion, _rewatch, _rating), 1"
         " each. Of a title: by content_key.",
         "score", "up",
@@ -288,12 +290,14 @@ METRICS = (
         where="scene = 'intro' AND seek_direction = 'forward'", by=_ALL,
     ),
     _session(
-        "credits_skip_rate", "Views that got to the end credits without watching half of them over views that got there.",
+        "credits_skip_rate", "Views that got to the end credits without watching half of them over views that got"
+        " there.",
         "share", "none", "share(NOT has_credits_watched)", where="is_view AND reached_credits",
     ),
     Metric(
         "scene_seek_rate",
-        "Seeks over a scene or back to it over views reaching it; forward and backward apart by seek_direction. Scenes are"
+        "Seeks over a scene or back to it over views reaching it; forward and backward apart by seek_direction."
+        " Scenes are"
         " those of the table scenes and intros, else the whole title.",
         "share", "none", "ratio(SUM(seeks), COUNT(DISTINCT view_scene))", source="scene_views",
         by=("seek_direction", *_ALL),
@@ -305,7 +309,8 @@ METRICS = (
         where="is_view AND view_source IN ('browse', 'search', 'recommendation')", by=("view_source", *_ALL),
     ),
     _view(
-        "view_source_mix", "Share of views by source: search, browse, recommendation, external. Of a title: by content_key.",
+        "view_source_mix", "Share of views by source: search, browse, recommendation, external. Of a title: by"
+        " content_key.",
         "share", "none", "COUNT(*)", share_of=(*_ALL, "content_key"), by=("view_source", *_ALL),
     ),
     # Subscriptions
@@ -316,14 +321,16 @@ METRICS = (
     ),
     Metric(
         "subscription_growth_rate",
-        "New less churned over subscribers at the start of the period. Over all time there is no start: ask by period or"
+        "New less churned over subscribers at the start of the period. Over all time there is no start: ask by"
+        " period or"
         " from a day on.",
         "share", "up", "ratio(COALESCE(new_subscribers, 0) - COALESCE(churned_subscribers, 0), subscribers_at_start)",
         by=_OF_USERS, grain="month",
     ),
     Metric(
         "subscriber_churn_rate",
-        "Subscriptions ended over subscribers at the start of the period. Over all time there is no start: ask by period"
+        "Subscriptions ended over subscribers at the start of the period. Over all time there is no start: ask by"
+        " period"
         " or from a day on.",
         "share", "down",
         "ratio(CASE WHEN subscribers_at_start > 0 THEN COALESCE(churned_subscribers, 0) END, subscribers_at_start)",
@@ -398,20 +405,23 @@ METRICS = (
     _month(
         "recommended_viewing_watch_time_lift",
         "Watched time of users who view recommended titles over that of users who do not, less 1; by month, the others"
-        " weighted to the same age groups, regions, tiers and arms. It compares who chose to, and is no effect: that takes"
-        " recommendation_display_test.",
+        " weighted to the same age groups, regions, tiers, arms and watched time of the month before. It compares"
+        " who chose"
+        " to, and is no effect: that takes recommendation_display_test.",
         "share", "up", _compared("hours", "weight"), by=("experiment_arm",),
     ),
     _month(
         "recommended_viewing_satisfaction_lift",
         "Share of satisfied csat answers of users who view recommended titles over that of users who do not, less 1; by"
-        " month, the others weighted to the same age groups, regions, tiers and arms. It compares who chose to, and is no"
-        " effect.",
+        " month, the others weighted to the same age groups, regions, tiers, arms and watched time of the month"
+        " before. It"
+        " compares who chose to, and is no effect.",
         "share", "up", _compared("satisfied", "answer_weight", "answers"), by=("experiment_arm",),
     ),
     Metric(
         "promotion_sustained_engagement_ratio",
-        "Views a day of a promoted title in the 28 days after its promotion (setting promotion_after_days) over those while"
+        "Views a day of a promoted title in the 28 days after its promotion (setting promotion_after_days) over"
+        " those while"
         " it ran, by the promotion's start; promotions of which a day after is over. By promoted: also of titles never"
         " promoted, on the same days.",
         "ratio", "up",
@@ -426,7 +436,8 @@ METRICS = (
         source="survey_answers", where="survey_type = 'csat'", by=_OF_USERS,
     ),
     Metric(
-        "platform_nps", "Net promoter score, -100 to 100: percent who answered 9 or 10 less percent who answered 0 to 6.",
+        "platform_nps", "Net promoter score, -100 to 100: percent who answered 9 or 10 less percent who answered 0"
+        " to 6.",
         "score", "up", "100 * (share(score >= 9) - share(score <= 6))",
         source="survey_answers", where="survey_type = 'nps'", by=_OF_USERS,
     ),
@@ -461,7 +472,8 @@ METRICS = (
         "share(has_credits_watched)", where="NOT is_open",
     ),
     _measure(
-        "max_playback_quality", "Best quality reached, of most sessions (dim_playback_quality has its label); of several as"
+        "max_playback_quality", "Best quality reached, of most sessions (dim_playback_quality has its label); of"
+        " several as"
         " frequent, the lowest.",
         "level", "up", "most_common(quality)",
     ),

@@ -309,7 +309,7 @@ CREATE TABLE churn_scores (
     scored_at TIMESTAMP                          -- When it was computed. [UTC]
 );
 
--- Cut-offs, where other than the built-in ones: session_timeout_minutes (30), view_seconds (30), new_release_days (90),
+-- Cut-offs, where other than the built-in ones: session_timeout_minutes (30), view_seconds (30),
 -- series_watched_pct (80), stale_watchlist_days (30), promotion_after_days (28), score_weight_completion (1),
 -- score_weight_rewatch (1), score_weight_rating (1).
 CREATE TABLE settings (

@@ -1,8 +1,8 @@
 """A made-up streaming platform: its catalogue, people and what they watch, with planted truths.
 
-Only playback events are made, as players send them: late, doubled, out of order. Sessions are folded from them. What is
-planted is listed in :class:`Effects` and comes back in `truth`; everything else is chance. With ``clean=True`` nothing is
-planted.
+Only playback events are made, as players send them: late, doubled, out of order. Sessions are folded from them. What
+is planted is listed in :class:`Effects` and comes back in `truth`; everything else is chance. With ``clean=True`` nothing
+is planted.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def describe(world: World) -> dict[str, Any]:
             "unit": "completion of the pilot, less by", "effect": effects.weak_pilot, "series_key": WEAK_SERIES + 1,
         },
         EXPERIMENTS[0]: {"unit": "views through browsing, relative", "effect": effects.layout_lift},
-        EXPERIMENTS[1]: {"unit": "share of searches that end in a click, 0.5 and more by", "effect": effects.search_lift},
+        EXPERIMENTS[1]: {"unit": "share of searches that end in a click, more by", "effect": effects.search_lift},
         EXPERIMENTS[2]: {"unit": "views through recommendations, relative", "effect": effects.display_lift},
         "binge": {
             "unit": "daily risk to cancel of bingers, relative", "effect": -effects.binge_stay,
@@ -111,7 +111,7 @@ def describe(world: World) -> dict[str, Any]:
         "genre_gap": {
             "unit": "share of searches for a genre with one title", "effect": effects.genre_gap, "genre": GENRES[5],
         },
-        "flop": {"unit": "currency", "content_id": f"c{FLOP_MOVIE:04}", "cost": 5e4},
+        "flop": {"unit": "currency", "content_id": f"c{FLOP_MOVIE:04}", "effect": effects.flop},
         "unwatched": {"unit": "titles", "content_ids": [f"c{t:04}" for t in range(MOVIES - 4, MOVIES)]},
         "heavy": {"unit": "unevenness of use", "effect": effects.heavy},
     }  # fmt: skip

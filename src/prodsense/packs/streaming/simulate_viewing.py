@@ -148,15 +148,13 @@ def make_sessions(world: World, streams: Streams) -> Sessions:
         (slot[None, :] < pauses[:, None]) & roomy[:, None], np.rint(120 * rng.lognormal(0, 1, (of.size, SLOTS))), 0.0)
     pause_for = np.minimum(pause_for, 5400.0)
 
-    made = Sessions(who, title, source, np.zeros(of.size), begins, ends, finished, seek_at, seek_by, pause_at, pause_for)
-    gap = np.where(together, 20.0, np.rint(1800 * rng.lognormal(0, 0.7, of.size)))
-    taken = made.wall + gap
+    taken = np.maximum(span - seek_by.sum(axis=1), 5.0) + pause_for.sum(axis=1)
+    taken += np.where(together, 20.0, np.rint(1800 * rng.lognormal(0, 0.7, of.size)))
     ahead = np.cumsum(taken) - taken
     ahead = ahead - np.repeat(ahead[np.cumsum(count) - count], count)
     evening = np.rint(np.clip(rng.normal(19.5, 2.5, user.size), 6.0, 23.4) * 3600)
     start = on * DAY + evening[of] + ahead
-    # Whole seconds, the last of them before the end of what is simulated.
-    kept = start + made.wall < world.days * DAY
+    kept = start < world.days * DAY - 60.0
     return Sessions(*(array[kept] for array in (
         who, title, source, start, begins, ends, finished, seek_at, seek_by, pause_at, pause_for)))
 
@@ -188,7 +186,9 @@ def playback_table(world: World, sessions: Sessions, streams: Streams) -> pa.Tab
     beat_no = np.arange(beat_of.size) - np.repeat(np.cumsum(beats) - beats, beats) + 1
     parts: list[tuple[NDArray, int | NDArray, NDArray, NDArray, NDArray]] = []
 
-    def add(of: NDArray, kind: int | NDArray, at: NDArray, wait: NDArray | float = 0.0, by: NDArray | float = np.nan) -> None:
+    def add(
+        of: NDArray, kind: int | NDArray, at: NDArray, wait: NDArray | float = 0.0, by: NDArray | float = np.nan
+    ) -> None:
         zeros = np.zeros(of.size)
         parts.append((of, kind, at, zeros + wait, zeros + by))
 
@@ -239,9 +239,11 @@ def playback_table(world: World, sessions: Sessions, streams: Streams) -> pa.Tab
         "autoplay_enabled": col.booleans((rng.random(n) < 0.7)[of], kind != 0),
         "event_date": col.dates(moment // DAY, world.start),
     })
+    # Nothing is known beyond the end: sessions that go on then are open.
     order = np.argsort(received, kind="stable")
+    order = order[moment[order] < world.days * DAY]
     # A hundredth arrives twice: under its id, which the contract sees, or, sent anew, without one, which the fold sees.
-    twice = np.flatnonzero(rng.random(of.size) < 0.01)
+    twice = order[rng.random(order.size) < 0.01]
     rows = table.take(pa.array(order))
     again = table.take(pa.array(twice))
     nameless = pa.array(rng.random(twice.size) < 0.2)

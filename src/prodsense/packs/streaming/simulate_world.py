@@ -50,6 +50,7 @@ class Effects:
     recommended_time: float = 0.20  # more watched time of a recommended title, relative
     recommended_csat: float = 0.5  # points more from those who view recommended titles
     genre_gap: float = 0.30  # share of searches that go to the genre with one title
+    flop: float = 50_000.0  # what one movie cost beyond the usual, in the currency
     heavy: float = 1.0  # unevenness of use: 0 is even
 
     @classmethod
@@ -214,9 +215,8 @@ def catalogue_tables(world: World) -> dict[str, pa.Table]:
         }),
         "content_costs": pa.table({
             "content_id": title_ids(title[title < TITLES - TRAILERS]),
-            "cost": pa.array(np.where(
-                (title == FLOP_MOVIE) & (world.effects.drop_off > 0), 5e4, 200.0 + 5.0 * (title % 40)
-            )[title < TITLES - TRAILERS]),
+            "cost": pa.array((200.0 + 5.0 * (title % 40) + world.effects.flop * (title == FLOP_MOVIE))[
+                title < TITLES - TRAILERS]),
         }),
     }
 
