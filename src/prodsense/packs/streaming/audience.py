@@ -186,7 +186,7 @@ def _fall(fall: Any, scale: float) -> dict[str, Any]:
 
 
 def _picture(answer: Answer, **options: Any) -> Any:
-    """The curve, with a dot where it falls unusually."""
+    """The curve; without slices, with a dot where it falls unusually."""
     from prodsense.charts.builders import chart_rows
 
     names = [name for name in answer.arrow.column_names if name not in _OWN]
@@ -194,13 +194,15 @@ def _picture(answer: Answer, **options: Any) -> Any:
     across = "minutes" if timed else "percent_of_title"
     lines = []
     for row in answer.rows:
-        told = " · ".join(str(row[name]) for name in names) or "still watching"
         point = row["position_seconds"] / 60 if timed else row["percent_of_title"]
-        lines.append({across: point, "viewers left": 100 * row["retention"], "line": told})
-        if row["is_drop_off"]:
-            lines.append({across: point, "viewers left": 100 * row["retention"],
-                          "line": f"unusual drop-off{': ' + told if names else ''}"})
-    settings: dict[str, Any] = {"title": answer.title, "notes": answer.notes, "units": {"viewers left": "percent"}}
+        told = {across: point, "viewers left": 100 * row["retention"]}
+        lines.append({**told, "line": " · ".join(str(row[name]) for name in names) or "still watching"})
+        if row["is_drop_off"] and not names:
+            lines.append({**told, "line": "unusual drop-off"})
+    settings: dict[str, Any] = {
+        "title": f"{answer.title}, by {'minutes' if timed else 'percent of its length'}", "notes": answer.notes,
+        "units": {"viewers left": "percent"},
+    }
     return chart_rows(lines, "line", x=across, y="viewers left", by=("line",), **{**settings, **options})
 
 

@@ -398,6 +398,16 @@ METRICS = (
         where="added_from IN ('content_page', 'content page', 'title_page', 'title page', 'detail_page', 'details')",
     ),
     # Recommendations
+    # How titles are found
+    *(
+        _view(f"{source}_views", f"Views reached by {how}.", "count", "up", "COUNT(*)",
+              where=f"is_view AND view_source = '{how}'")
+        for source, how in (("browsed", "browse"), ("recommended", "recommendation"))
+    ),
+    Metric(
+        "search_success_rate", "Searches in which a title was chosen over searches.",
+        "share", "up", "share(is_found)", source="search_log", by=_OF_USERS,
+    ),
     Metric(
         "recommendation_ctr", "Impressions of recommended titles that were clicked over impressions.",
         "share", "up", "share(clicked_at IS NOT NULL)", source="recommendation_log", by=_ALL,

@@ -21,7 +21,7 @@ VIEW = (
 )
 #: Words of metrics that count views, and of those about the time watched.
 _OF_VIEWS = re.compile(r"(^|_)(views?|viewers?)(_|$)")
-_OF_TIME = re.compile(r"hours|watch_time|view_duration|session_duration")
+_OF_TIME = re.compile(r"hours|watch_time")
 #: What a metric of time must stand beside: family → words in the names of its metrics.
 BESIDE = {
     "satisfaction": re.compile(r"csat|nps|satisf|rating|likes"),
@@ -44,11 +44,20 @@ def registry_rows() -> list[dict[str, Any]]:
         *(
             {
                 "metric_name": metric.name, "version": 1, "definition": metric.says,
-                "counter_metrics": _GUARDS if _OF_TIME.search(metric.name) else None,
+                "counter_metrics": _GUARDS if is_of_time(metric.name) else None,
             }
             for metric in shown
         ),
     ]  # fmt: skip
+
+
+def is_of_time(name: str) -> bool:
+    """Whether more of a metric is more time watched: by its unit where it is declared here, else by its name."""
+    from .metrics import METRICS
+
+    declared = next((metric for metric in METRICS if metric.name == name), None)
+    wanted = declared is None or (declared.unit in ("hours", "minutes", "seconds") and declared.better == "up")
+    return wanted and bool(_OF_TIME.search(name))
 
 
 def newest(warehouse: Warehouse) -> list[dict[str, Any]]:
@@ -114,7 +123,7 @@ def hours_are_not_alone(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     registered = {row["metric_name"]: row for row in newest(warehouse)}
     known = warehouse.pack(PACK).metrics
     for name, row in registered.items():
-        if not _OF_TIME.search(name):
+        if not is_of_time(name):
             continue
         beside = [part.strip() for part in (row["counter_metrics"] or "").split(",") if part.strip()]
         for other in beside:
@@ -137,7 +146,7 @@ def _pages_with_hours_alone(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     leads = {f"question {q.id}": q.headline for q in pack.questions.values()}
     leads |= {f"dashboard {d.name}": tuple(n for s in d.sections for n in s.metrics) for d in pack.dashboards.values()}
     for place, names in leads.items():
-        if any(_OF_TIME.search(name) for name in names):
+        if any(is_of_time(name) for name in names):
             for family in missing_families(names):
                 yield {"violation": "a page leads with time and does not show a family beside it", "metric_name": place,
                        "missing": family}

@@ -10,6 +10,7 @@ from prodsense.simulate import columns as col
 from prodsense.simulate.arrivals import DAY
 from prodsense.simulate.users import scores
 
+from .registry import registry_rows
 from .simulate_viewing import Sessions
 from .simulate_world import GENRES, MOVIES, PROMOTED, World, title_ids, user_ids
 
@@ -151,15 +152,8 @@ def _opinions(world: World, sessions: Sessions, streams: Streams) -> dict[str, p
 
 
 def _registry() -> pa.Table:
-    view = "over, with more than 30 s watched; of a title of at most 30 s, more than half of it"
-    rows = [
-        ("total_views", view, "average_view_duration"), ("unique_viewers", view, "average_view_duration"),
-        ("average_view_duration", view, "platform_csat"),
-        ("total_streaming_hours", "watched time: elapsed less pauses",
-         "platform_csat, percentage_completion, subscriber_churn_rate"),
-        ("daily_active_users", "users with a session on the day", "total_streaming_hours"),
-    ]
-    return pa.table({
-        "metric_name": pa.array([row[0] for row in rows]), "version": pa.array([1] * len(rows)),
-        "definition": pa.array([row[1] for row in rows]), "counter_metrics": pa.array([row[2] for row in rows]),
-    })
+    """The pack's own registry."""
+    return pa.Table.from_pylist(registry_rows(), pa.schema([
+        ("metric_name", pa.string()), ("version", pa.int64()), ("definition", pa.string()),
+        ("counter_metrics", pa.string()),
+    ]))
