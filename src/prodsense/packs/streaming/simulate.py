@@ -1,7 +1,7 @@
 """A made-up streaming platform: its catalogue, people and what they watch, with planted truths.
 
-Only playback events are made, as players send them: late, doubled, out of order. Sessions are folded from them. What
-is planted is listed in :class:`Effects` and comes back in `truth`; everything else is chance. With ``clean=True`` nothing
+Only playback events are made, as players send them: late, doubled, out of order. Sessions are folded from them. What is
+planted is listed in :class:`Effects` and comes back in `truth`; everything else is chance. With ``clean=True`` nothing
 is planted.
 """
 

@@ -242,7 +242,7 @@ def account_tables(world: World, streams: Streams) -> dict[str, pa.Table]:
             at(world.joined + 14), world.start, ~(world.trial & world.converted & (world.joined + 14 < world.days))),
         "monthly_price": pa.array(np.array(PRICES)[world.tier]),
     }).filter(pa.array(known))
-    assigned = {"experiment_id": [], "user_id": [], "arm": [], "assigned_at": []}
+    assigned: dict[str, list[pa.Array]] = {"experiment_id": [], "user_id": [], "arm": [], "assigned_at": []}
     for n, name in enumerate(EXPERIMENTS):
         assigned["experiment_id"].append(pa.array([name] * world.users))
         assigned["user_id"].append(user_ids(user))
