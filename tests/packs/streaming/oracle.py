@@ -242,8 +242,8 @@ class Platform:
                 "pauses": known("number_of_pauses", f.get("pauses")), "rewinds": known("number_of_rewinds", f.get("rewinds")),
                 "forwards": known("number_of_forwards", f.get("forwards")),
                 "quality": known("max_playback_quality", f.get("quality")), "watched_credits": watched_credits,
-                "reached_credits": True if watched_credits else None if credits is None else max(
-                    x for x in (furthest, stop, -1) if x is not None) >= credits,
+                "reached_credits": True if watched_credits else None if credits is None or furthest is None else max(
+                    x for x in (furthest, stop) if x is not None) >= credits,
                 "autoplay": autoplay, "view_source": f.get("source"), "profile": profile, "account": account,
                 "device_key": int(known("device_key", self.device_by_id.get(f.get("device"), key_of(f.get("device"))) or 0))
                 or None, "told_status": told.get("completion_status_key"), "seeks": f.get("seeks", []),

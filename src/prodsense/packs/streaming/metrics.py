@@ -415,17 +415,15 @@ METRICS = (
     _month(
         "recommended_viewing_watch_time_lift",
         "Watched time of users who view recommended titles over that of users who do not, less 1; by month, the others"
-        " weighted to the same age groups, regions, tiers, arms and watched time of the month before. It compares"
-        " who chose"
-        " to, and is no effect: that takes recommendation_display_test.",
+        " weighted to have watched as much in the month before. It compares who chose to, and is no effect: that takes"
+        " recommendation_display_test.",
         "share", "up", _compared("hours", "weight"), by=("experiment_arm",),
     ),
     _month(
         "recommended_viewing_satisfaction_lift",
         "Share of satisfied csat answers of users who view recommended titles over that of users who do not, less 1; by"
-        " month, the others weighted to the same age groups, regions, tiers, arms and watched time of the month"
-        " before. It"
-        " compares who chose to, and is no effect.",
+        " month, the others weighted to have watched as much in the month before. It compares who chose to, and is no"
+        " effect.",
         "share", "up", _compared("satisfied", "answer_weight", "answers"), by=("experiment_arm",),
     ),
     Metric(

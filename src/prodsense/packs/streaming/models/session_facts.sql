@@ -136,8 +136,8 @@ measured AS (
         t.credits_start_seconds,
         k.view_seconds,
         r.min_seconds,
-        COALESCE(GREATEST(m.elapsed_seconds - COALESCE(m.paused_seconds, 0), 0), m.view_duration_seconds)
-            AS watched_seconds,
+        CASE WHEN m.elapsed_seconds IS NOT NULL THEN GREATEST(m.elapsed_seconds - COALESCE(m.paused_seconds, 0), 0)
+            ELSE m.view_duration_seconds END AS watched_seconds,
         CASE WHEN m.is_played_out
             THEN GREATEST(COALESCE(m.total_content_length_seconds, t.length_seconds), m.furthest_position)
             ELSE m.furthest_position END AS furthest,
@@ -186,8 +186,11 @@ SELECT
     stop_position,
     furthest AS furthest_position,
     length_seconds,
-    COALESCE(CAST(completion_percentage AS DOUBLE), LEAST(ratio(100 * furthest, length_seconds), 100))
-        AS completion_percentage,
+    CASE
+        WHEN completion_percentage IS NOT NULL THEN CAST(completion_percentage AS DOUBLE)
+        WHEN furthest > length_seconds THEN CASE WHEN length_seconds > 0 THEN 100 END
+        ELSE ratio(100 * furthest, length_seconds)
+    END AS completion_percentage,
     number_of_pauses,
     number_of_rewinds,
     number_of_forwards,

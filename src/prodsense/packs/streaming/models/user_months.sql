@@ -1,6 +1,6 @@
 -- Users by month in which they watched: how much, on what, whether they viewed recommended titles, and what they said. Weights make
--- those without such views comparable to those with: within age group, region, tier, arm of an experiment and what they had
--- watched in the month before (nothing, less than 5 hours, less than 20, more). Without internal users.
+-- those without such views comparable to those with, by what they had watched in the month before (nothing, less than 5 hours,
+-- less than 20, more). Without internal users.
 -- kind: view
 -- key: user_key, month
 -- time: month
@@ -69,16 +69,13 @@ people AS (
         CASE WHEN m.by_source = 1 OR c.user_key IS NOT NULL THEN 1 ELSE 0 END AS recommended,
         COALESCE(a.answers, 0) AS answers,
         COALESCE(a.satisfied, 0) AS satisfied,
-        COALESCE(v.age_group, '') || '/' || COALESCE(v.region, '') || '/' || COALESCE(v.subscription_tier, '')
-            || '/' || COALESCE(v.experiment_id, '') || '/' || COALESCE(v.experiment_arm, '')
-            || '/' || CASE WHEN e.hours < 5 THEN 'some' WHEN e.hours < 20 THEN 'more' WHEN e.hours >= 20 THEN 'most'
-                ELSE 'none' END AS stratum
+        CASE WHEN e.hours < 5 THEN 'some' WHEN e.hours < 20 THEN 'more' WHEN e.hours >= 20 THEN 'most'
+            ELSE 'nothing' END AS stratum
     FROM months AS m
     LEFT JOIN earlier AS e ON e.user_key = m.user_key AND e.month = m.month
     LEFT JOIN devices AS d ON d.user_key = m.user_key AND d.month = m.month
     LEFT JOIN clicks AS c ON c.user_key = m.user_key AND c.month = m.month
     LEFT JOIN said AS a ON a.user_key = m.user_key AND a.month = m.month
-    LEFT JOIN viewers AS v ON v.user_key = m.user_key
 ),
 strata AS (
     SELECT
