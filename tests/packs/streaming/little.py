@@ -30,7 +30,9 @@ def session(number: int, user: int, title: int, start: datetime, seconds: int | 
 def load(warehouse: Warehouse, tables: dict[str, list[dict[str, Any]]], *only: str) -> None:
     """Add rows and build: all models, or those named."""
     for name, rows in tables.items():
-        report = warehouse.ingest(pa.Table.from_pylist(rows), table=f"streaming.{name}")
+        columns = dict.fromkeys(column for row in rows for column in row)
+        table = pa.table({column: [row.get(column) for row in rows] for column in columns})
+        report = warehouse.ingest(table, table=f"streaming.{name}")
         assert report.quarantined == 0, str(report)
     report = warehouse.build("streaming", only=[f"streaming.{name}" for name in only] or None)
     assert report.ok, str(report)

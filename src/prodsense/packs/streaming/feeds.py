@@ -57,7 +57,7 @@ WITH fresh AS (
     ) = 1
 )
 SELECT
-    f.user_id, f.profile_id, 'title' AS kind, f.content_id AS item, LEAST(ratio(f.position, f.length), 1.0) AS score,
+    f.user_id, f.profile_id, 'title' AS kind, f.content_id AS item, ratio(LEAST(f.position, f.length), f.length) AS score,
     f.timestamp AS seen_at, 'near_real_time' AS path
 FROM fresh AS f
 LEFT JOIN streaming.recommendation_features AS k
