@@ -1,6 +1,6 @@
 """Folding playback events into viewing sessions, against window functions by hand on the same DuckDB.
 
-    python benchmarks/streaming/run.py [--events 50000000] [--days 180] [--rounds 3]
+    python benchmarks/streaming/run.py [--events 50000000] [--days 365] [--rounds 3]
 
 Events of a made-up platform (pauses, seeks both ways, sessions without an end, events told twice and arriving late) are
 stored by arrival, once. In turn: this project builds its model of folded sessions in full, and SQL by hand, which knows
@@ -160,8 +160,8 @@ def store(engine: Engine, path: Path, low: date, high: date) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--events", type=int, default=5_000_000)
-    parser.add_argument("--days", type=int, default=180)
+    parser.add_argument("--events", type=int, default=50_000_000)
+    parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     pack = load_pack("streaming")

@@ -126,9 +126,10 @@ def subscriber_churn_prediction(
     if not today.num_rows:
         raise UsageError(f"nobody is subscribed on {last}")
     data = pa.concat_tables([*tables, today], promote_options="permissive")
-    return predict(
-        data, label="leaves", features=FEATURES, id="user_id", time="day", learner=learner, top=top, positive=1
-    )
+    told = [name for name in FEATURES if len(data[name].drop_null().unique()) > 1]
+    if not told:
+        raise UsageError("all subscribers are alike in everything that could tell them apart")
+    return predict(data, label="leaves", features=told, id="user_id", time="day", learner=learner, top=top, positive=1)
 
 
 def _subscribers(warehouse: Warehouse, day: Any, horizon: int, is_known: bool) -> Any:
