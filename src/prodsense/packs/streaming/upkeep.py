@@ -81,12 +81,12 @@ def abandoned_session_timeout(warehouse: Warehouse) -> list[dict[str, Any]]:
 # -- late and disordered events --------------------------------------------------------------------------
 
 _LATE = """
-SELECT event_date, COUNT(*) AS late_events, COUNT(DISTINCT session_id) AS sessions,
+SELECT date_of(timestamp) AS day, COUNT(*) AS late_events, COUNT(DISTINCT session_id) AS sessions,
     MAX(hours_between(timestamp, received_at)) AS latest_hours
 FROM streaming.playback_events
 WHERE hours_between(timestamp, received_at) > 1
-GROUP BY event_date
-ORDER BY event_date
+GROUP BY date_of(timestamp)
+ORDER BY day
 """
 
 
@@ -103,7 +103,7 @@ def late_arriving_events(warehouse: Warehouse) -> list[dict[str, Any]]:
         for entry in report if entry.mode != "view"
     ]  # fmt: skip
     return rows + [
-        {"kind": "events", "name": str(row["event_date"]), "state": f"up to {row['latest_hours']:.1f} hours late",
+        {"kind": "events", "name": str(row["day"]), "state": f"up to {row['latest_hours']:.1f} hours late",
          "restated": row["sessions"], "late": row["late_events"]}
         for row in warehouse.engine.query(_LATE).to_pylist()
     ]  # fmt: skip
