@@ -52,13 +52,15 @@ def history(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
-def load(warehouse: Warehouse, rows: list[tuple[str, dict[str, Any]]]) -> None:
+def load(warehouse: Warehouse, rows: list[tuple[str, dict[str, Any]]]) -> dict[str, str]:
+    """Ingest and build; how each model was built."""
     for table, schema in (("playback_events", EVENTS), ("fact_viewing_sessions", SESSIONS)):
         found = [row for name, row in rows if name == table]
         if found:
             warehouse.ingest(pa.Table.from_pylist(found, schema=schema), table=f"streaming.{table}")
     report = warehouse.build("streaming", only=[f"streaming.{name}" for name in MODELS])
     assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+    return {entry.model: entry.mode for entry in report}
 
 
 def contents(warehouse: Warehouse) -> dict[str, list[str]]:
@@ -68,7 +70,7 @@ def contents(warehouse: Warehouse) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_order_gives_the_same(tmp_path: Any, seed: int) -> None:
     rng = random.Random(seed)
     rows = history(rng)
@@ -79,6 +81,7 @@ def test_any_order_gives_the_same(tmp_path: Any, seed: int) -> None:
     with prodsense.warehouse.open(tmp_path / "bits.duckdb") as bits:
         cuts = sorted(rng.sample(range(1, len(rows)), 2))
         for low, high in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-            load(bits, rows[low:high])
+            modes = load(bits, rows[low:high])
         found = contents(bits)
     assert found == expected
+    assert modes["streaming.session_folds"] == "incremental"
