@@ -85,10 +85,12 @@ DIMENSIONS = (
     ),
     _key("promoted", "Promoted titles, or those compared with.", "promoted_titles", label="Promoted"),
     _key("user_key", "User.", "viewers"),
-    _key("user_id", "User, by the id in events.", "viewers"),
+    Dimension("user_id", "User, by the id in events.", dict.fromkeys(("sessions", "viewers"), "user_id"), "User"),
     _key("profile_id", "Profile of the account.", "sessions"),
     _key("content_key", "Title.", "titles"),
-    _key("content_id", "Title, by the id in events.", "titles"),
+    Dimension(
+        "content_id", "Title, by the id in events.", dict.fromkeys(("sessions", "titles"), "content_id"), "Title",
+    ),
     _key("content_name", "Name of the title; two may share one.", "titles"),
     _key("version_id", "Version of the title, where an event named one.", "sessions"),
     Dimension(
@@ -96,7 +98,7 @@ DIMENSIONS = (
         dict.fromkeys(("sessions", "user_shows", "binges", "titles"), "series_key"), "Series",
     ),
     _key("device_key", "Device.", "dim_devices"),
-    _key("device_id", "Device, by the id in events.", "dim_devices", "COALESCE(device_id, text_of(device_key))"),
+    _key("device_id", "Device, by the id in events.", "sessions"),
     Dimension(
         "device_type", "Kind of device; of user_months, the one with most watched time.",
         {"user_months": "device_type", "dim_devices": "LOWER(device_type)"}, "Device",
