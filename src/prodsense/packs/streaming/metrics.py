@@ -129,7 +129,7 @@ METRICS = (
         " over those of the 28 days that end with it.",
         "ratio", "up", "ratio(daily_active_users, monthly_active_users)", by=_ALL, grain="month",
     ),
-    _session("total_streaming_hours", "Watched time.", "hours", "up", "SUM(watched_seconds) / 3600.0"),
+    _session("total_streaming_hours", "Watched time.", "hours", "up", "ratio(SUM(watched_seconds), 3600)"),
     _month(
         "streaming_hours_concentration",
         "Gini coefficient of a month's watched hours over its users: 0 where all watch alike, near 1 where few watch"
@@ -146,7 +146,7 @@ METRICS = (
     ),
     _session(
         "average_watch_time_per_user", "Watched time over distinct viewers of the period.",
-        "minutes", "up", f"ratio(SUM(watched_seconds) / 60.0, {_USERS})",
+        "minutes", "up", f"ratio(SUM(watched_seconds), 60 * {_USERS})",
     ),
     _session(
         "active_profiles_per_account", "Distinct profiles with viewing over accounts with viewing.",
@@ -250,7 +250,7 @@ METRICS = (
     _view("unique_viewers", "Distinct users with a view.", "count", "up", _USERS, by=("view_source", *_ALL)),
     _view(
         "average_view_duration", "Watched time of views over views.",
-        "minutes", "up", "ratio(SUM(watched_seconds) / 60.0, COUNT(*))",
+        "minutes", "up", "ratio(SUM(watched_seconds), 60 * COUNT(*))",
     ),
     _session(
         "percentage_completion",
