@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -177,7 +178,7 @@ class Platform:
         for r in read("fact_viewing_events"):
             if r["session_id"] in told:
                 continue
-            extra = {} if not r["event_metadata"] else eval(r["event_metadata"])  # noqa: S307 (our own file)
+            extra = {} if not r["event_metadata"] else json.loads(r["event_metadata"])
             kind = r["event_type"].lower()
             groups[r["session_id"], None].append({
                 "at": moment(r["event_timestamp"]), "kind": names.get(kind, kind), "position":
@@ -229,7 +230,7 @@ class Platform:
             profile = told.get("profile_key") or f.get("profile")
             users_row = self.users.get(user, {})
             ids = {key: user_id for user_id, key in self.key_by_id.items()}
-            account = self.accounts.get(profile) or users_row.get("account_id") or ids.get(user) or str(user)
+            account = self.accounts.get(profile) or users_row.get("account_id") or ids.get(user) or f.get("user") or str(user)
             autoplay = {"true": True, "false": False}.get(told.get("autoplay_enabled") or "", f.get("autoplay"))
             rows.append({
                 **self.slices(user, title, day), "name": name, "start": start or datetime.combine(day, datetime.min.time()),
@@ -246,7 +247,7 @@ class Platform:
                     x for x in (furthest, stop) if x is not None) >= credits,
                 "autoplay": autoplay, "view_source": f.get("source"), "profile": profile, "account": account,
                 "device_key": int(known("device_key", self.device_by_id.get(f.get("device"), key_of(f.get("device"))) or 0))
-                or None, "told_status": told.get("completion_status_key"), "seeks": f.get("seeks", []),
+                or None, "told_status": told.get("completion_status_key"), "seen_device": f.get("device"), "seeks": f.get("seeks", []),
                 "date_key": int(told.get("date_key") or day.strftime("%Y%m%d")),
                 "time_key": int(known("time_key", start.hour * 60 + start.minute if start else -1)),
             })
@@ -269,8 +270,7 @@ class Platform:
             s["show"] = None if s["series_key"] is None else f"series {s['series_key']}"
             s["season"], s["episode"] = int(title.get("season_number") or 1), number(title.get("episode_number"))
             s["trailer_of"] = int(title["trailer_of_content_key"]) if title.get("trailer_of_content_key") else None
-            s["device_id"] = (self.devices.get(s["device_key"]) or {}).get("device_id")
-            if s["device_key"] in self.devices and not s["device_id"]:
-                s["device_id"] = str(s["device_key"])
+            told = self.devices.get(s["device_key"], {}).get("device_id") or s["seen_device"]
+            s["device_id"] = told or (str(s["device_key"]) if s["device_key"] else None)
             kind = (self.devices.get(s["device_key"]) or {}).get("device_type")
             s["device_type"] = kind and kind.lower()

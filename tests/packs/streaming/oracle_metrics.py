@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from statistics import fmean
 from typing import Any
 
-from ..stickiness.oracle_metrics import Leaf, Measure, Value, distinct, ratio, share, start_of
+from ..stickiness.oracle_metrics import Leaf, Measure, Value, distinct, ratio, share
 from .oracle import Platform, Row, moment, number, read
 
 EVER = 36_500
@@ -302,8 +302,11 @@ def measures(p: Platform) -> dict[str, Measure]:
     viewers = lambda rows, test: one(rows, lambda a: users([r for r in a if test(r)]))  # noqa: E731
     opinions = [{**r, "kind": kind} for kind, rows in (("rating", log.ratings), ("review", log.reviews)) for r in rows]
     opinions += [{**r, "kind": r["feedback_type"].lower()} for r in log.feedback]
-    is_stale = lambda i: (not (i["removed_at"] and moment(i["removed_at"]) <= now) and i["viewed"] is None
-                          and (now.date() - i["added"].date()).days > 30)  # noqa: E731
+
+    def is_stale(item: Row) -> bool:
+        there = not (item["removed_at"] and moment(item["removed_at"]) <= now)
+        return there and item["viewed"] is None and (now.date() - item["added"].date()).days > 30
+
     rewatched, score_views = again(p), again(p)
     seen_by = lambda rows, name: distinct([r for r in rows if r[name]], "user_key", name)  # noqa: E731
 
@@ -415,6 +418,3 @@ def measures(p: Platform) -> dict[str, Measure]:
         "autoplay_enabled": one([s for s in sessions if not s["is_open"]], lambda a: share(s["autoplay"] for s in a)),
     }
 
-
-def start_month(day: date) -> date:
-    return start_of(day, "month")

@@ -85,10 +85,12 @@ DIMENSIONS = (
     ),
     _key("promoted", "Promoted titles, or those compared with.", "promoted_titles", label="Promoted"),
     _key("user_key", "User.", "viewers"),
-    _key("user_id", "User, by the id in events.", "viewers"),
+    Dimension("user_id", "User, by the id in events.", dict.fromkeys(("sessions", "viewers"), "user_id"), "User"),
     _key("profile_id", "Profile of the account.", "sessions"),
     _key("content_key", "Title.", "titles"),
-    _key("content_id", "Title, by the id in events.", "titles"),
+    Dimension(
+        "content_id", "Title, by the id in events.", dict.fromkeys(("sessions", "titles"), "content_id"), "Title",
+    ),
     _key("content_name", "Name of the title; two may share one.", "titles"),
     _key("version_id", "Version of the title, where an event named one.", "sessions"),
     Dimension(
@@ -96,7 +98,7 @@ DIMENSIONS = (
         dict.fromkeys(("sessions", "user_shows", "binges", "titles"), "series_key"), "Series",
     ),
     _key("device_key", "Device.", "dim_devices"),
-    _key("device_id", "Device, by the id in events.", "dim_devices", "COALESCE(device_id, text_of(device_key))"),
+    _key("device_id", "Device, by the id in events.", "sessions"),
     Dimension(
         "device_type", "Kind of device; of user_months, the one with most watched time.",
         {"user_months": "device_type", "dim_devices": "LOWER(device_type)"}, "Device",
@@ -127,7 +129,7 @@ METRICS = (
         " over those of the 28 days that end with it.",
         "ratio", "up", "ratio(daily_active_users, monthly_active_users)", by=_ALL, grain="month",
     ),
-    _session("total_streaming_hours", "Watched time.", "hours", "up", "SUM(watched_seconds) / 3600.0"),
+    _session("total_streaming_hours", "Watched time.", "hours", "up", "ratio(SUM(watched_seconds), 3600)"),
     _month(
         "streaming_hours_concentration",
         "Gini coefficient of a month's watched hours over its users: 0 where all watch alike, near 1 where few watch"
@@ -144,7 +146,7 @@ METRICS = (
     ),
     _session(
         "average_watch_time_per_user", "Watched time over distinct viewers of the period.",
-        "minutes", "up", f"ratio(SUM(watched_seconds) / 60.0, {_USERS})",
+        "minutes", "up", f"ratio(SUM(watched_seconds), 60 * {_USERS})",
     ),
     _session(
         "active_profiles_per_account", "Distinct profiles with viewing over accounts with viewing.",
@@ -248,7 +250,7 @@ METRICS = (
     _view("unique_viewers", "Distinct users with a view.", "count", "up", _USERS, by=("view_source", *_ALL)),
     _view(
         "average_view_duration", "Watched time of views over views.",
-        "minutes", "up", "ratio(SUM(watched_seconds) / 60.0, COUNT(*))",
+        "minutes", "up", "ratio(SUM(watched_seconds), 60 * COUNT(*))",
     ),
     _session(
         "percentage_completion",

@@ -2,7 +2,6 @@
 -- user, profile, title and device where the silence before is session_timeout_minutes (30) or longer. Of a session that
 -- playback_events knows, fact_viewing_events adds nothing.
 -- kind: view
--- spread: 1 day
 -- time: occurred_at
 -- column: session_key = session as text
 -- column: content_id = title, or a version of it

@@ -1,5 +1,5 @@
 -- Seeks whose direction is known, once each.
--- partition: seek_date    late: 3 days
+-- partition: seek_date    spread: 1 day    late: 3 days
 -- time: occurred_at
 -- column: session_key = session as text
 -- column: content_id = title, or a version of it

@@ -5,9 +5,12 @@
 -- time: started_at
 -- column: session_id = session
 -- column: user_key = who watched
+-- column: user_id = who watched, by the id in events
 -- column: content_key = title
+-- column: content_id = title, by the id in events
 -- column: version_id = version of the title, where an event named one
 -- column: device_key = device
+-- column: device_id = device, by the id in events
 -- column: date_key = day of its start; yyyymmdd where the row does not say
 -- column: time_key = time of day of its start; minutes since midnight where the row does not say
 -- column: profile_id = profile
@@ -58,6 +61,7 @@ folded AS (
     SELECT
         f.*,
         v.version_id,
+        NULLIF(COALESCE(v.content_id, f.content_id), '') AS title_id,
         COALESCE(u.user_key, key_of(f.user_id)) AS user_key,
         COALESCE(t.content_key, key_of(NULLIF(COALESCE(v.content_id, f.content_id), ''))) AS content_key,
         COALESCE(d.device_key, key_of(f.device_id)) AS device_key
@@ -92,6 +96,9 @@ merged AS (
         COALESCE(l.session_id, f.session_id) AS session_id,
         COALESCE(l.user_key, f.user_key) AS user_key,
         COALESCE(l.content_key, f.content_key) AS content_key,
+        f.user_id,
+        f.title_id,
+        f.device_id,
         f.version_id,
         COALESCE(l.device_key, f.device_key) AS device_key,
         l.date_key,
@@ -141,7 +148,10 @@ measured AS (
         CASE WHEN m.is_played_out
             THEN GREATEST(COALESCE(m.total_content_length_seconds, t.length_seconds), m.furthest_position)
             ELSE m.furthest_position END AS furthest,
-        COALESCE(p.account_id, u.account_id, u.user_id, text_of(m.user_key)) AS account_id,
+        COALESCE(u.user_id, m.user_id, text_of(m.user_key)) AS its_user,
+        COALESCE(t.content_id, m.title_id, text_of(m.content_key)) AS its_title,
+        COALESCE(d.device_id, m.device_id, text_of(m.device_key)) AS its_device,
+        COALESCE(p.account_id, u.account_id, u.user_id, m.user_id, text_of(m.user_key)) AS account_id,
         LOWER(COALESCE(c.completion_status,
             CASE m.told_status_key WHEN 1 THEN 'completed' WHEN 2 THEN 'abandoned' END)) AS status
     FROM merged AS m
@@ -149,15 +159,19 @@ measured AS (
     LEFT JOIN dim_content AS t ON t.content_key = m.content_key
     LEFT JOIN view_rules AS r ON LOWER(r.content_type) = LOWER(t.content_type)
     LEFT JOIN dim_users AS u ON u.user_key = m.user_key
+    LEFT JOIN dim_devices AS d ON d.device_key = m.device_key
     LEFT JOIN profiles AS p ON p.profile_id = m.profile_id
     LEFT JOIN dim_completion_status AS c ON c.completion_status_key = m.told_status_key
 )
 SELECT
     session_id,
     user_key,
+    its_user AS user_id,
     content_key,
+    its_title AS content_id,
     version_id,
     device_key,
+    its_device AS device_id,
     COALESCE(date_key, CAST(REPLACE(text_of(session_date), '-', '') AS BIGINT)) AS date_key,
     COALESCE(time_key, CAST(FLOOR(minutes_between(session_date, known_start)) AS BIGINT)) AS time_key,
     profile_id,

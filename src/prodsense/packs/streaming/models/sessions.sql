@@ -10,6 +10,9 @@
 -- column: date_key = day of its start
 -- column: time_key = time of day of its start
 -- column: completion_status_key = how it ended; NULL while open
+-- column: user_id = who watched, by the id in events
+-- column: content_id = title, by the id in events
+-- column: device_id = device, by the id in events
 -- column: profile_id = profile
 -- column: account_id = account
 -- column: version_id = version of the title
@@ -55,6 +58,9 @@ SELECT
     s.date_key,
     s.time_key,
     s.completion_status_key,
+    s.user_id,
+    s.content_id,
+    s.device_id,
     s.profile_id,
     s.account_id,
     s.version_id,

@@ -18,7 +18,7 @@ WITH months AS (
     SELECT
         user_key,
         period_start(session_date, 'month') AS month,
-        SUM(COALESCE(watched_seconds, 0)) / 3600.0 AS hours,
+        ratio(SUM(COALESCE(watched_seconds, 0)), 3600) AS hours,
         MAX(CASE WHEN is_view AND view_source = 'recommendation' THEN 1 ELSE 0 END) AS by_source
     FROM sessions
     WHERE user_key IS NOT NULL

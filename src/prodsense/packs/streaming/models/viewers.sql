@@ -15,32 +15,39 @@ WITH people AS (
     FROM dim_users
 ),
 tiers AS (
-    SELECT user_id, tier
-    FROM subscriptions
-    WHERE user_id IS NOT NULL AND tier IS NOT NULL
+    SELECT COALESCE(p.user_key, key_of(s.user_id)) AS user_key, s.user_id, s.tier
+    FROM subscriptions AS s
+    LEFT JOIN people AS p ON p.user_id = s.user_id
+    WHERE s.user_id IS NOT NULL AND s.tier IS NOT NULL
     QUALIFY ROW_NUMBER() OVER (
-        PARTITION BY user_id
-        ORDER BY COALESCE(started_at, trial_started_at) DESC NULLS LAST, ended_at DESC NULLS FIRST, subscription_id, tier
+        PARTITION BY COALESCE(p.user_key, key_of(s.user_id))
+        ORDER BY COALESCE(s.started_at, s.trial_started_at) DESC NULLS LAST, s.ended_at DESC NULLS FIRST,
+            s.subscription_id, s.tier
     ) = 1
 ),
 arms AS (
-    SELECT user_id, experiment_id, arm
-    FROM experiment_assignments
-    WHERE user_id IS NOT NULL
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY assigned_at DESC NULLS LAST, experiment_id, arm) = 1
+    SELECT COALESCE(p.user_key, key_of(a.user_id)) AS user_key, a.user_id, a.experiment_id, a.arm
+    FROM experiment_assignments AS a
+    LEFT JOIN people AS p ON p.user_id = a.user_id
+    WHERE a.user_id IS NOT NULL
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY COALESCE(p.user_key, key_of(a.user_id))
+        ORDER BY a.assigned_at DESC NULLS LAST, a.experiment_id, a.arm
+    ) = 1
 ),
-others AS (
-    SELECT user_id FROM tiers
-    UNION
-    SELECT user_id FROM arms
-),
+-- One row a user: who is in dim_users is known by it, whatever the others call them.
 everyone AS (
-    SELECT user_key, user_id, account_id, age_group, region, is_internal
+    SELECT user_key, user_id, account_id, age_group, region, is_internal, 1 AS rank
     FROM people
     UNION ALL
-    SELECT key_of(o.user_id), o.user_id, NULL, NULL, NULL, NULL
-    FROM others AS o
-    WHERE NOT EXISTS (SELECT 1 FROM people AS p WHERE p.user_id = o.user_id)
+    SELECT user_key, user_id, NULL, NULL, NULL, NULL, 2 FROM tiers
+    UNION ALL
+    SELECT user_key, user_id, NULL, NULL, NULL, NULL, 3 FROM arms
+),
+users AS (
+    SELECT user_key, user_id, account_id, age_group, region, is_internal
+    FROM everyone
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY user_key ORDER BY rank) = 1
 )
 SELECT
     e.user_key,
@@ -52,6 +59,6 @@ SELECT
     LOWER(t.tier) AS subscription_tier,
     a.experiment_id,
     a.arm AS experiment_arm
-FROM everyone AS e
-LEFT JOIN tiers AS t ON t.user_id = e.user_id
-LEFT JOIN arms AS a ON a.user_id = e.user_id
+FROM users AS e
+LEFT JOIN tiers AS t ON t.user_key = e.user_key
+LEFT JOIN arms AS a ON a.user_key = e.user_key

@@ -35,6 +35,9 @@
 -- column: is_open = not ended yet
 -- column: is_view = a view: over, and watched for long enough
 -- column: is_completed = the title was completed
+-- column: user_id = who watched, by the id in events
+-- column: content_id = title, by the id in events
+-- column: device_id = device, by the id in events
 -- column: profile_id = profile
 -- column: account_id = account
 -- column: version_id = version of the title
@@ -99,6 +102,9 @@ SELECT
     k.is_open,
     NOT k.is_open AND k.is_long_enough AS is_view,
     k.is_completed,
+    k.user_id,
+    k.content_id,
+    k.device_id,
     k.profile_id,
     k.account_id,
     k.version_id,
