@@ -45,8 +45,9 @@ def generate(path: Path, events: int, days: int) -> None:
     sessions = max(events // 15, 1)
     con = duckdb.connect()
     con.execute(f"SET temp_directory = '{path.parent}'; SET memory_limit = '8GB'")
+    users = sessions // 30 + 1
     con.execute(f"""
-        CREATE TABLE s AS SELECT range AS i, CAST(FLOOR(POWER({_u('range', 1)}, 2) * {sessions // 30 + 1}) AS BIGINT) AS u,
+        CREATE TABLE s AS SELECT range AS i, CAST(FLOOR(POWER({_u('range', 1)}, 2) * {users}) AS BIGINT) AS u,
             CAST({_u('range', 2)} * 3000 AS INT) AS c, range * {days} // {sessions} AS d,
             CAST({_u('range', 3)} * 80000 AS INT) AS began, CAST(6 + {_u('range', 4)} * 18 AS INT) AS n,
             CAST(60 + {_u('range', 5)} * 240 AS INT) AS pace, {_u('range', 6)} < 0.92 AS has_end,
@@ -58,7 +59,8 @@ def generate(path: Path, events: int, days: int) -> None:
         COPY (
             WITH e AS (SELECT s.*, k, i * 32 + k AS id FROM (SELECT *, UNNEST(RANGE(n)) AS k FROM s) AS s),
             kinds AS (
-                SELECT *, k > 0 AND k < n - 2 AND k % 2 = 0 AND {_u('id', 8)} < 0.25 AS is_pause,
+                SELECT *,
+                    k > 0 AND k < n - 2 AND k % 2 = 0 AND {_u('id', 8)} < 0.25 AS is_pause,
                     k > 1 AND k < n - 1 AND k % 2 = 1 AND {_u('(id - 1)', 8)} < 0.25 AS is_resume,
                     {_u('id', 9)} AS v
                 FROM e
@@ -71,21 +73,25 @@ def generate(path: Path, events: int, days: int) -> None:
                     ELSE 'playback_progress' END AS kind
                 FROM kinds
             ),
-            twice AS (SELECT *, UNNEST(RANGE(CASE WHEN {_u('id', 10)} < 0.01 THEN 2 ELSE 1 END)) AS copy FROM told),
+            twice AS (
+                SELECT *, UNNEST(RANGE(CASE WHEN {_u('id', 10)} < 0.01 THEN 2 ELSE 1 END)) AS copy FROM told
+            ),
             rows AS (
                 SELECT 'e' || id AS event_id, copy, 'u' || u AS user_id, 'p' || u || '-' || (i % 2) AS profile_id,
                     'c' || c AS content_id, 'v' || i AS session_id, 'd' || (u * 2 + i % 2) AS device_id,
                     TIMESTAMP '{START}' + TO_SECONDS(d * 86400 + began + k * pace) AS timestamp,
                     kind AS event_type, CAST(k * pace AS DOUBLE) AS current_playback_position,
-                    CASE WHEN kind = 'playback_seek' THEN GREATEST(k * pace + CASE WHEN v < 0.07 THEN -30.0 ELSE 90.0 END, 0)
-                        END AS seek_to_position,
+                    CASE WHEN kind = 'playback_seek'
+                        THEN GREATEST(k * pace + CASE WHEN v < 0.07 THEN -30.0 ELSE 90.0 END, 0) END
+                        AS seek_to_position,
                     CASE WHEN k = 0 THEN ['search', 'browse', 'recommendation', 'external'][CAST(i % 4 + 1 AS INT)] END
                         AS discovery_source,
                     CASE WHEN k = 0 THEN ['SD', 'HD', 'FHD', '4K'][CAST(i % 4 + 1 AS INT)] END AS playback_quality,
                     CASE WHEN k = 0 THEN i % 3 < 2 END AS autoplay_enabled, delay, id
                 FROM twice
             )
-            SELECT CASE WHEN copy = 0 THEN event_id END AS event_id, user_id, profile_id, content_id, session_id, device_id,
+            SELECT CASE WHEN copy = 0 THEN event_id END AS event_id, user_id, profile_id, content_id, session_id,
+                device_id,
                 timestamp, timestamp + TO_SECONDS(delay + copy) AS received_at, event_type, current_playback_position,
                 seek_to_position, discovery_source, playback_quality, autoplay_enabled,
                 CAST(timestamp AS DATE) AS event_date
@@ -111,7 +117,8 @@ ordered AS (
         LAG(moment) OVER w AS before_at, LEAD(moment) OVER w AS after_at, LAG(position) OVER w AS before_position,
         LAG(seek_to) OVER w AS jumped_to,
         MAX(CASE WHEN step = 7 THEN moment END) OVER before AS paused_at,
-        MAX(CASE WHEN step IN (1, 2) THEN moment WHEN step > 7 THEN moment + INTERVAL 1 MICROSECOND END) OVER before AS played_at
+        MAX(CASE WHEN step IN (1, 2) THEN moment WHEN step > 7 THEN moment + INTERVAL 1 MICROSECOND END) OVER before
+            AS played_at
     FROM steps
     WINDOW w AS (PARTITION BY session_id, content_id ORDER BY moment, step, position),
         before AS (PARTITION BY session_id, content_id ORDER BY moment, step, position
@@ -124,8 +131,10 @@ SELECT session_id AS session_key, content_id, MIN(user_id) AS user_id, MIN(profi
     CAST(ROUND(COALESCE(SUM(CASE WHEN paused_at >= COALESCE(played_at, paused_at)
         THEN EPOCH_US(moment - before_at) / 1000000.0 END), 0)) AS BIGINT) AS paused_seconds,
     COUNT(*) FILTER (WHERE step = 7 AND (paused_at IS NULL OR paused_at < played_at)) AS pauses,
-    COUNT(*) FILTER (WHERE seek_to < position AND (jumped_to IS NULL OR seek_to <> jumped_to OR moment > before_at)) AS rewinds,
-    COUNT(*) FILTER (WHERE seek_to > position AND (jumped_to IS NULL OR seek_to <> jumped_to OR moment > before_at)) AS forwards,
+    COUNT(*) FILTER (WHERE seek_to < position AND (jumped_to IS NULL OR seek_to <> jumped_to OR moment > before_at))
+        AS rewinds,
+    COUNT(*) FILTER (WHERE seek_to > position AND (jumped_to IS NULL OR seek_to <> jumped_to OR moment > before_at))
+        AS forwards,
     MIN(position) FILTER (WHERE before_at IS NULL) AS start_position,
     MAX(COALESCE(seek_to, position)) FILTER (WHERE after_at IS NULL) AS stop_position,
     MAX(position) FILTER (WHERE before_at IS NOT NULL AND position > COALESCE(jumped_to, before_position))
@@ -213,7 +222,8 @@ def main() -> None:
             sys.exit(f"incremental differs from full: {wrong}")
         engine.close()
     full, hand, day = (statistics.median(values) for values in (ours, theirs, days))
-    print(f"{rows:,} events, {sessions:,} sessions, {given.days} days, {os.cpu_count()} cores, median of {given.rounds}\n")
+    told = f"{rows:,} events, {sessions:,} sessions, {given.days} days"
+    print(f"{told}, {os.cpu_count()} cores, median of {given.rounds}\n")
     print("| folding | CPU s | ratio | bar |\n|---|---:|---:|---:|")
     print(f"| windows by hand | {hand:.2f} | | |")
     print(f"| full build | {full:.2f} | {full / hand:.2f} | {FOLD_BAR} |")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_every_second_starts_at_all_and_never_rises(cinema: Warehouse) -> None:
     rows = answer.rows
     assert [row["position_seconds"] for row in rows] == list(range(101))
     assert rows[0]["retention"] == 1 and rows[50]["viewers"] == 3 and rows[51]["viewers"] == 2
-    assert all(a["viewers"] >= b["viewers"] for a, b in zip(rows, rows[1:], strict=False))
+    assert all(a["viewers"] >= b["viewers"] for a, b in pairwise(rows))
     assert sum(row["lost"] for row in rows) == pytest.approx(1 - rows[-1]["retention"])
     assert answer.chart() is not None
 

@@ -22,8 +22,9 @@ def weeks() -> Iterator[Warehouse]:
     rng = np.random.default_rng(4)
     rows = []
     for day in range(70):
-        for n in range(200 if day == 40 else 20 + day // 7 + 8 * (day % 7 == 5) + int(rng.integers(-2, 3))):
-            rows.append(session(1000 * day + n, n, 1, datetime(2024, 1, 1, 9) + timedelta(days=day), 60))
+        many = 200 if day == 40 else 20 + day // 7 + 8 * (day % 7 == 5) + int(rng.integers(-2, 3))
+        moment = datetime(2024, 1, 1, 9) + timedelta(days=day)
+        rows += [session(1000 * day + n, n, 1, moment, 60) for n in range(many)]
     with made_of({"fact_viewing_sessions": rows}, "session_facts", "viewers", "titles") as warehouse:
         yield warehouse
 

@@ -61,7 +61,8 @@ ANALYSES = (
     ),
     _declared(
         "trend_and_seasonality_analysis",
-        "A metric's series split into trend, season and rest (STL), with how strong each is; for any metric of the pack.",
+        "A metric's series split into trend, season and rest (STL), with how strong each is; for any metric of"
+        " the pack.",
         "seasons",
         Param("metric", "text", "total_streaming_hours", "A metric of this pack."),
         Param("grain", "text", "day", "day, week or month."),
@@ -73,7 +74,8 @@ ANALYSES = (
     ),
     _declared(
         "binge_driver_analysis",
-        "Which characteristics of titles and of users go with bingeing: shares of users and series that are binged, each"
+        "Which characteristics of titles and of users go with bingeing: shares of users and series that are"
+        " binged, each"
         " beside the others, and adjusted for all other characteristics. Observational.",
         "binges",
         _EPISODES, _HOURS,
@@ -82,7 +84,8 @@ ANALYSES = (
     ),
     _declared(
         "binge_retention_impact",
-        "Do users who binge stay subscribed longer than like users who do not? Adjusted for how much they watched before"
+        "Do users who binge stay subscribed longer than like users who do not? Adjusted for how much they"
+        " watched before"
         " and who they are (doubly robust). Observational.",
         "binges",
         _EPISODES, _HOURS,
@@ -92,7 +95,8 @@ ANALYSES = (
     ),
     _declared(
         "content_roi_model",
-        "Return on titles with a known cost: payments of their viewers, shared by watched time, against it. Attribution,"
+        "Return on titles with a known cost: payments of their viewers, shared by watched time, against it."
+        " Attribution,"
         " not effect.",
         "titles",
         Param("monthly_price", "number", None, "Price of a month where a subscription has none."),
@@ -121,7 +125,8 @@ ANALYSES = (
     ),
     _declared(
         "churn_prevention_targeting",
-        "Whom to turn to before they leave: users by risk (churn_scores, or as predicted), with what to offer them and a"
+        "Whom to turn to before they leave: users by risk (churn_scores, or as predicted), with what to offer"
+        " them and a"
         " group at random to leave alone, so that the campaign can be judged.",
         "churn",
         Param("share", "number", 0.1, "Of the subscribers at most this share, the highest risks first."),
@@ -133,7 +138,8 @@ ANALYSES = (
     ),
     _declared(
         "show_unique_viewers_dedup",
-        "Viewers of a show over all its episodes and profiles, each counted once, by account and by profile; beside what"
+        "Viewers of a show over all its episodes and profiles, each counted once, by account and by profile;"
+        " beside what"
         " summing episodes would tell.",
         "audience",
         Param("series_key", "integer", None, "One series; all by default."),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
@@ -22,9 +22,12 @@ OPENING, ENDING = 0.05, 0.9
 #: Milestones that players report, in percent.
 MILESTONES = (1, 5, 25, 50, 75, 90, 100)
 _STEPS = 100
-_COLUMNS = ("session_id", "user_key", "content_key", "session_date", "furthest_position", "completion", "length_seconds")
+_COLUMNS = (
+    "session_id", "user_key", "content_key", "session_date", "furthest_position", "completion", "length_seconds",
+)  # fmt: skip
 
-#: How far each viewer got in a title, in seconds and percent; a session's reported milestones count beside its position.
+#: How far each viewer got in a title, in seconds and percent; a session's reported milestones count beside its
+#: position.
 _REACHED = """
 WITH shown AS ({rows}),
 marks AS (
@@ -228,8 +231,8 @@ SELECT
 FROM reached AS r
 LEFT JOIN streaming.dim_content AS c ON c.content_key = r.content_key
 WHERE r.seconds IS NOT NULL
-GROUP BY r.content_key, c.content_name, c.credits_start_seconds, CAST(FLOOR(r.seconds / CAST(:step AS DOUBLE)) AS BIGINT)
-ORDER BY r.content_key, bucket
+GROUP BY r.content_key, c.content_name, c.credits_start_seconds, CAST(FLOOR(r.seconds / CAST(:step AS DOUBLE)) AS
+BIGINT) ORDER BY r.content_key, bucket
 """
 
 
@@ -275,7 +278,8 @@ def retention_dropoffs(
 def _finding(title: Mapping[str, Any], fall: Any) -> dict[str, Any]:
     name = _name(title)
     return {
-        "subject": f"{name} (content_key={title['content_key']}), at {clock(fall.start)}", "metric": "audience retention",
+        "subject": f"{name} (content_key={title['content_key']}), at {clock(fall.start)}", "metric": "audience"
+        " retention",
         "value": fall.share, "expected": fall.expected, "score": -math.log10(max(fall.p_value, 1e-300)),
         "reason": f"{fall.share:.0%} of the {fall.there:,} still watching leave from {clock(fall.start)} to"
                   f" {clock(fall.end)}; {fall.expected:.1%} do around it",
@@ -339,10 +343,13 @@ def show_unique_viewers_dedup(
     """
     from prodsense.metrics.result import Rows
 
-    params = {"as_of": moment_of(warehouse, as_of), "series_key": series_key, "start_date": start_date, "end_date": end_date}
+    params = {
+        "as_of": moment_of(warehouse, as_of), "series_key": series_key, "start_date": start_date, "end_date": end_date,
+    }
     rows = warehouse.engine.query(_SHOWS, params).to_pylist()
     for row in rows:
-        row["overcount"] = row["sum_of_episode_accounts"] / row["unique_accounts"] - 1 if row["unique_accounts"] else None
+        accounts = row["unique_accounts"]
+        row["overcount"] = row["sum_of_episode_accounts"] / accounts - 1 if accounts else None
     if not rows:
         raise UsageError("no episode of a series was viewed in that time; series_key of dim_content says what is one")
     return Rows(

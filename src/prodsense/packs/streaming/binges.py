@@ -49,9 +49,8 @@ SELECT p.user_key, p.series_key, CASE WHEN b.user_key IS NULL THEN 0.0 ELSE 1.0 
     s.genre, s.production_type,
     CASE WHEN s.release_date IS NULL THEN NULL WHEN days_between(s.release_date, p.first_day) < 90 THEN 'new release'
         ELSE 'library' END AS release,
-    CASE WHEN s.episodes < :episodes_low THEN 'short' WHEN s.episodes < 13 THEN 'one season' ELSE 'long' END AS episodes,
-    CASE WHEN s.length IS NULL THEN NULL WHEN s.length < 2100 THEN 'under 35 min' ELSE '35 min and more' END
-        AS episode_length,
+    CASE WHEN s.episodes < 6 THEN 'short' WHEN s.episodes < 13 THEN 'one season' ELSE 'long' END AS episodes,
+    CASE WHEN s.length < 2100 THEN 'under 35 min' WHEN s.length >= 2100 THEN '35 min and more' END AS episode_length,
     u.age_group, u.region, u.subscription_tier
 FROM pairs AS p
 LEFT JOIN binged AS b ON b.user_key = p.user_key AND b.series_key = p.series_key
@@ -83,7 +82,7 @@ def binge_driver_analysis(
         raise UsageError("days is 1 or more")
     ready(warehouse, "sessions", "viewers", "titles")
     text = binges_sql(episodes, hours) + _PAIRS
-    params = {"as_of": moment_of(warehouse, as_of), "days": days, "episodes": episodes, "episodes_low": 6}
+    params = {"as_of": moment_of(warehouse, as_of), "days": days, "episodes": episodes}
     table = warehouse.engine.query(text, params)
     y = floats(table, "is_binged") if table.num_rows else np.empty(0)
     if min(y.sum(), len(y) - y.sum()) < LEAST:
@@ -235,7 +234,8 @@ def binge_retention_impact(
     binged = floats(people, "is_binger") == 1
     if people.num_rows < 2 * LEAST:
         raise UsageError(
-            f"{people.num_rows} subscribers of {until} watched a series in the {days} days before; {2 * LEAST} are needed"
+            f"{people.num_rows} subscribers of {until} watched a series in the {days} days before; {2 * LEAST}"
+            f" are needed"
         )
     row, balance = compared(people, binged, "stays", covariates, confidence, sides=("bingers", "others"), share=True)
     row = {"outcome": f"still subscribed {horizon} days later", **row}

@@ -56,7 +56,8 @@ parts AS (
     WHERE series_key IS NOT NULL AND trailer_of_content_key IS NULL GROUP BY series_key
 ),
 shows AS (
-    SELECT user_key, series_key, COUNT(DISTINCT CASE WHEN is_completed THEN content_key END) AS completed, MIN(age) AS age
+    SELECT user_key, series_key, MIN(age) AS age,
+        COUNT(DISTINCT CASE WHEN is_completed THEN content_key END) AS completed
     FROM told
     WHERE series_key IS NOT NULL AND is_view
     GROUP BY user_key, series_key
@@ -189,14 +190,24 @@ LEFT JOIN genres AS g ON g.user_id = a.user_id
 LEFT JOIN left_off AS l ON l.user_id = a.user_id
 """
 _SCORES = """
-SELECT c.user_id, c.risk
-FROM streaming.churn_scores AS c
-LEFT JOIN streaming.viewers AS u ON u.user_id = c.user_id
-WHERE c.risk IS NOT NULL AND NOT COALESCE(u.is_internal, FALSE)
-    AND (NOT EXISTS (SELECT 1 FROM streaming.subscription_log AS s WHERE s.user_key = COALESCE(u.user_key, key_of(c.user_id)))
-        OR EXISTS (SELECT 1 FROM streaming.subscription_log AS s WHERE s.user_key = COALESCE(u.user_key, key_of(c.user_id))
-            AND s.started_at <= :as_of AND (s.ended_at IS NULL OR s.ended_at > :as_of)))
-ORDER BY c.risk DESC, c.user_id
+WITH scored AS (
+    SELECT c.user_id, c.risk, COALESCE(u.user_key, key_of(c.user_id)) AS user_key
+    FROM streaming.churn_scores AS c
+    LEFT JOIN streaming.viewers AS u ON u.user_id = c.user_id
+    WHERE c.risk IS NOT NULL AND NOT COALESCE(u.is_internal, FALSE)
+),
+terms AS (
+    SELECT user_key, MAX(CASE WHEN started_at <= :as_of AND (ended_at IS NULL OR ended_at > :as_of) THEN 1 ELSE 0 END)
+        AS is_subscribed
+    FROM streaming.subscription_log
+    GROUP BY user_key
+)
+SELECT s.user_id, s.risk
+FROM scored AS s
+LEFT JOIN terms AS t ON t.user_key = s.user_key
+-- Of whom no subscription is known at all, the score is believed.
+WHERE COALESCE(t.is_subscribed, 1) = 1
+ORDER BY s.risk DESC, s.user_id
 """
 
 

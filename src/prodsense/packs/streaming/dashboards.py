@@ -21,7 +21,9 @@ CHARTS = (
         question="Q3.1.1",
     ),
     _daily("viewers_by_day", "Users who watch on a day.", metrics=("daily_active_users",)),
-    _daily("streaming_hours_by_day", "Hours watched; read them beside satisfaction.", metrics=("total_streaming_hours",)),
+    _daily(
+        "streaming_hours_by_day", "Hours watched; read them beside satisfaction.", metrics=("total_streaming_hours",)
+    ),
     _daily("stickiness_by_day", "DAU over the users of 28 days.", metrics=("dau_mau_ratio",)),
     _weekly(
         "hours_by_genre", "Hours watched by main genre.", metrics=("total_streaming_hours",), by=("genre",), form="area"

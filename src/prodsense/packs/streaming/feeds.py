@@ -1,7 +1,8 @@
 """What recommendations are fed with: tastes by batch, and what was just watched near real time, in one table.
 
-`recommendation_features` has a row a user, profile, kind and item: kind ``genre`` (from the batch path: share of watched
-time in four weeks, where a fortnight ago counts half) or ``title`` (from the near-real-time path: how far it was played).
+`recommendation_features` has a row a user, profile, kind and item: kind ``genre`` (from the batch path: share of
+watched time in four weeks, where a fortnight ago counts half) or ``title`` (from the near-real-time path: how far it
+was played).
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ WITH fresh AS (
     ) = 1
 )
 SELECT
-    f.user_id, f.profile_id, 'title' AS kind, f.content_id AS item, ratio(LEAST(f.position, f.length), f.length) AS score,
-    f.timestamp AS seen_at, 'near_real_time' AS path
+    f.user_id, f.profile_id, 'title' AS kind, f.content_id AS item, ratio(LEAST(f.position, f.length), f.length) AS
+    score, f.timestamp AS seen_at, 'near_real_time' AS path
 FROM fresh AS f
 LEFT JOIN streaming.recommendation_features AS k
     ON k.user_id = f.user_id AND k.profile_id = f.profile_id AND k.kind = 'title' AND k.item = f.content_id

@@ -53,9 +53,8 @@ def viewing_breadth_classification(
     table = warehouse.engine.query(_BREADTH, params)
     if not table.num_rows:
         raise UsageError(f"nobody viewed anything in the {days} days up to {params['as_of']}")
-    views, shows, movies, kinds = (
-        table[name].to_numpy(zero_copy_only=False) for name in ("views", "unique_shows", "unique_movies", "unique_genres")
-    )
+    columns = ("views", "unique_shows", "unique_movies", "unique_genres")
+    views, shows, movies, kinds = (table[name].to_numpy(zero_copy_only=False) for name in columns)
     is_wide = (kinds >= genres) & (shows + movies >= titles)
     told = np.where(is_wide, "exploring", np.where(views >= min_views, "narrow", "light"))
     counted = {name: int((told == name).sum()) for name in ("exploring", "narrow", "light")}

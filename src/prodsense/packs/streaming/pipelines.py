@@ -21,14 +21,16 @@ _FOLD = ("session_folds", "session_facts", "viewing_sessions", "sessions")
 PIPELINES = (
     Pipeline(
         "playback_event_ingestion",
-        "Playback events, loaded from files, a database or a message log (prodsense stream), into both paths: the session"
+        "Playback events, loaded from files, a database or a message log (prodsense stream), into both paths:"
+        " the session"
         " stream and the fold. Rows read are accepted, duplicate or quarantined; run it after each load.",
         fresh_hours=1,
         run=_from("live", "ingestion"),
     ),
     Pipeline(
         "near_real_time_playback_aggregation",
-        "Takes in the events received since the last run, once each, and tells who watches now, which titles, and how many"
+        "Takes in the events received since the last run, once each, and tells who watches now, which titles,"
+        " and how many"
         " sessions are open and closed. Run it every minute; nothing is built.",
         fresh_hours=0.1,
         run=_from("live", "aggregate"),
@@ -48,7 +50,8 @@ PIPELINES = (
     ),
     Pipeline(
         "user_content_session_rollup",
-        "Rolls events up to one row a user, title and session, with watched time, status, start and end; milestones stay"
+        "Rolls events up to one row a user, title and session, with watched time, status, start and end;"
+        " milestones stay"
         " for retention curves.",
         models=(*_FOLD, "playback_sessions", "title_milestones"),
         fresh_hours=24,
@@ -64,7 +67,8 @@ PIPELINES = (
     ),
     Pipeline(
         "abandoned_session_timeout",
-        "Closes sessions without an end after session_timeout_minutes (30) of silence: they end with their last event, as"
+        "Closes sessions without an end after session_timeout_minutes (30) of silence: they end with their last"
+        " event, as"
         " abandoned.",
         fresh_hours=1,
         late_days=3,
@@ -79,7 +83,8 @@ PIPELINES = (
     ),
     Pipeline(
         "out_of_order_playback_events",
-        "Events are ordered by the time they happened before anything is derived; tells how many came in another order and"
+        "Events are ordered by the time they happened before anything is derived; tells how many came in another"
+        " order and"
         " proves on some of them that it changed nothing.",
         fresh_hours=24,
         late_days=3,
@@ -94,7 +99,8 @@ PIPELINES = (
     ),
     Pipeline(
         "content_metadata_integration",
-        "Titles as the content system knows them (genre, cast, year, series and episode) beside what is watched of them;"
+        "Titles as the content system knows them (genre, cast, year, series and episode) beside what is watched"
+        " of them;"
         " titles that it does not know show.",
         models=("titles", "session_facts", "content_engagement"),
         fresh_hours=24,

@@ -93,7 +93,8 @@ def one_definition_of_a_view(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
                        "content_type": content_type, "rule_seconds": seconds, "others_seconds": usual}
         applied = _applied(warehouse, content_type)
         if applied != usual:
-            yield {"violation": "views are counted by another rule than the registered one", "content_type": content_type,
+            yield {"violation": "views are counted by another rule than the registered one", "content_type":
+            content_type,
                    "rule_seconds": usual, "applied_seconds": applied}
     if not rules and any(_OF_VIEWS.search(row["metric_name"]) for row in registered):
         yield {"violation": "no registered definition says from when on a view is one"}

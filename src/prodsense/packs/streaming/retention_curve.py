@@ -40,7 +40,7 @@ class Drop:
         return self.left / self.there
 
 
-def curve(reached: Array, points: Array) -> Array:
+def curve(reached: Array, points: Array) -> Any:
     """Viewers at each point or past it, given how far each one got."""
     import numpy as np
 
@@ -48,7 +48,8 @@ def curve(reached: Array, points: Array) -> Array:
 
 
 def drops(
-    points: Sequence[float], viewers: Sequence[int], *, opening: float, end: float, min_drop: float, around: int = AROUND
+    points: Sequence[float], viewers: Sequence[int], *, opening: float, end: float, min_drop: float,
+    around: int = AROUND,
 ) -> list[Drop]:
     """Falls between neighbouring points that are larger than those around them; p-values are of one test each.
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SEASONS = {"day": 7, "week": 52, "month": 12}
 #: A series with more gaps than this share is not split.
 MOST_GAPS = 0.1
+#: A value further from trend and season than so many spreads (1.4826 times the median distance) is an outlier.
+OUTLIER = 6.0
 
 
 def trend_and_seasonality_analysis(
@@ -28,7 +30,7 @@ def trend_and_seasonality_analysis(
 
     Periods that are not over are left out; up to a tenth may lack a value, which is then taken between its
     neighbours for the split and stays null in the row. Rows: ``period``, ``value``, ``trend``, ``season``, ``rest``,
-    ``is_outlier`` (the robust weight is under 0.1). Extras: strengths of trend and season (0 to 1), ``pattern`` (the
+    ``is_outlier`` (far from both). Extras: strengths of trend and season (0 to 1), ``pattern`` (the
     mean season of each phase), ``change`` of the trend from first to last.
     """
     import numpy as np
@@ -61,14 +63,13 @@ def trend_and_seasonality_analysis(
     filled = values.copy()
     filled[gaps] = np.interp(np.flatnonzero(gaps), np.flatnonzero(~gaps), values[~gaps]) if gaps.any() else 0.0
     parts = stl(filled, length, robust=robust)
+    cut = OUTLIER * 1.4826 * float(np.median(np.abs(parts.rest[~gaps])))
     rows = [
         {
             "period": p, "value": None if gap else float(v), "trend": float(t), "season": float(s),
-            "rest": None if gap else float(r), "is_outlier": bool(w < 0.1),
+            "rest": None if gap else float(r), "is_outlier": bool(not gap and abs(r) > cut > 0),
         }
-        for p, v, t, s, r, w, gap in zip(
-            periods, values, parts.trend, parts.season, parts.rest, parts.weights, gaps, strict=True
-        )
+        for p, v, t, s, r, gap in zip(periods, values, parts.trend, parts.season, parts.rest, gaps, strict=True)
     ]  # fmt: skip
     phases = [_phase(p, i, grain, length) for i, p in enumerate(periods)]
     pattern = [

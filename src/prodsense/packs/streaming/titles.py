@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prodsense.errors import UsageError
 from prodsense.inference.like_users import OBSERVATIONAL
@@ -46,8 +46,8 @@ paid AS (
 watched AS (
     SELECT
         s.user_key, COALESCE(u.user_id, text_of(s.user_key)) AS user_id, s.content_key, s.series_key,
-        period_start(s.session_date, 'month') AS month, s.session_id, s.is_view, s.is_completed, s.is_open, s.started_at,
-        COALESCE(s.watched_seconds, 0) AS seconds
+        period_start(s.session_date, 'month') AS month, s.session_id, s.is_view, s.is_completed, s.is_open,
+        s.started_at, COALESCE(s.watched_seconds, 0) AS seconds
     FROM streaming.sessions AS s
     LEFT JOIN streaming.viewers AS u ON u.user_key = s.user_key
     WHERE s.started_at <= :as_of AND s.content_key IS NOT NULL
@@ -185,7 +185,8 @@ named AS (
     SELECT a.*, COALESCE(c.genre, t.genre, n.genre) AS genre
     FROM asked AS a
     LEFT JOIN genres AS c ON c.content_id = a.clicked_content_id
-    LEFT JOIN (SELECT content_name, MIN(genre) AS genre FROM genres GROUP BY content_name) AS t ON t.content_name = a.words
+    LEFT JOIN (SELECT content_name, MIN(genre) AS genre FROM genres GROUP BY content_name) AS t
+        ON t.content_name = a.words
     LEFT JOIN (SELECT DISTINCT genre FROM genres) AS n ON n.genre = a.words
 ),
 searches AS (
@@ -220,9 +221,9 @@ def content_gap_analysis(
 
     Demand of a genre is the mean of its share of views and its share of searches (of one alone where there is nothing
     of the other) in the last `days` days; supply its share of the titles available at `as_of`. A search is of the genre
-    of the title chosen, or else of that which it names. ``gap`` is demand over supply; a genre is a gap from `min_gap` on
-    while chance alone would not make it one (binomial test, Benjamini and Hochberg at 5%). Searches that name no title and no
-    genre and choose nothing are gaps of their own from `min_users` users on, most asked first.
+    of the title chosen, or else of that which it names. ``gap`` is demand over supply; a genre is a gap from `min_gap`
+    on while chance alone would not make it one (binomial test, Benjamini and Hochberg at 5%). Searches that name no
+    title and no genre and choose nothing are gaps of their own from `min_users` users on, most asked first.
     """
     from scipy import stats
 
@@ -252,7 +253,7 @@ def content_gap_analysis(
         wanted = row["demand"] and (row["gap"] is None or row["gap"] >= min_gap)
         row["is_gap"] = bool(wanted and p is not None and p < 0.05)
         row["p_adjusted"] = p
-    genres.sort(key=lambda row: (not row["is_gap"], -(row["gap"] if row["gap"] is not None else float("inf")), row["subject"]))
+    genres.sort(key=lambda row: (not row["is_gap"], row["gap"] is not None, -(row["gap"] or 0), row["subject"]))
     terms = sorted((row for row in rows if row["kind"] == "search"), key=lambda row: (-row["searches"], row["subject"]))
     for row in terms:
         row["is_gap"] = True

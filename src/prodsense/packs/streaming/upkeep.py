@@ -91,7 +91,7 @@ ORDER BY day
 
 
 def late_arriving_events(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Restate what late events touch; by day, how many came over an hour after they happened, and by model the days built.
+    """Restate what late events touch; by day, how many came over an hour late, and by model the days built.
 
     Rows of kind ``events`` are days of the data; rows of kind ``model`` say what this run restated.
     """
