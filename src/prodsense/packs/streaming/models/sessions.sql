@@ -1,5 +1,5 @@
--- Viewing sessions that metrics count: viewing_sessions without internal users.
--- kind: view
+-- Viewing sessions that metrics count: viewing_sessions without internal users, with what slices need. Kept as a table: nearly
+-- every question reads it.
 -- key: session_id
 -- time: started_at
 -- references: user_key viewers, content_key titles, device_key dim_devices
