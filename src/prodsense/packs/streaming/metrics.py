@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
 
 _OF_TITLES = ("genre", "content_age", "production_type")
 _OF_USERS = ("age_group", "region", "subscription_tier", "time_period", "experiment_arm")
@@ -208,6 +208,8 @@ METRICS = (
         by=_ALL,
     ),
     _part("binge_sessions", "Binge sessions.", sql="COUNT(*)", source="binges"),
+    _part("watched_hours_per_session", "Watched hours of a session.", unit="hours",
+          sql="ratio(SUM(watched_seconds), 3600 * COUNT(*))", source="sessions"),
     _part("active_viewers", "Distinct users with a session.", sql=_USERS, source="sessions"),
     Metric("average_binge_length", "Mean episodes of a binge session.", "count", "none", "mean(episodes)",
            source="binges", by=_ALL),
@@ -480,5 +482,12 @@ METRICS = (
     _measure(
         "autoplay_enabled", "Share of ended sessions with autoplay on.", "share", "none", "share(has_autoplay)",
         where="NOT is_open",
+    ),
+)
+
+TREES = (
+    MetricTree(
+        "streaming_hours_tree", "Watched hours: how many watch, how often, and how long a session is watched.",
+        "total_streaming_hours", "active_viewers * sessions_per_user * watched_hours_per_session",
     ),
 )
