@@ -29,6 +29,12 @@ MONTHLY = ("streaming_hours_concentration",)
 #: As of one moment: a period is that of the row, not of the looking.
 RATES = ("subscription_growth_rate", "subscriber_churn_rate")
 SLICES = sorted({by for name in VISIBLE for by in PACK.metrics[name].by})
+#: Asked in the same way as others that are: not in every run.
+ALIKE = ("age_group", "production_type", "subscription_tier", "week")
+
+
+def some_slow(names: list[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in names]
 
 
 def wrong(name: str, found: Mapping[Hashable, Any], wanted: Mapping[Hashable, Any]) -> list[str]:
@@ -61,7 +67,7 @@ def test_over_all(platform: Warehouse) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("grain", ["day", "week", "month"])
+@pytest.mark.parametrize("grain", some_slow(["day", "week", "month"]))
 def test_by_period(platform: Warehouse, grain: str) -> None:
     names = [n for n in VISIBLE if n not in SHARES and (grain == "month" or n not in MONTHLY)]
     rows = platform.metric(*(f"streaming.{name}" for name in names), grain=grain).rows
@@ -75,7 +81,7 @@ def test_by_period(platform: Warehouse, grain: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("by", SLICES)
+@pytest.mark.parametrize("by", some_slow(SLICES))
 def test_slices(platform: Warehouse, by: str) -> None:
     names = [n for n in VISIBLE if by in PACK.metrics[n].by and n not in (*SHARES, *MONTHLY)]
     if not names:

@@ -44,6 +44,7 @@ def share(wh: Warehouse, sql: str) -> float:
     return float(wh.engine.query(sql)["value"].to_pylist()[0])
 
 
+@pytest.mark.slow
 def test_everybody_leaves_one_movie_at_minute_ten(planted: Planted) -> None:
     wh, truth = planted
     key, second = truth["drop_off"]["content_key"], truth["drop_off"]["seconds"]
@@ -56,6 +57,7 @@ def test_everybody_leaves_one_movie_at_minute_ten(planted: Planted) -> None:
     assert share(wh, f"{sql} content_key <> {key}") < 0.05
 
 
+@pytest.mark.slow
 def test_one_pilot_does_not_hook(planted: Planted) -> None:
     wh, truth = planted
     rows = wh.metric("streaming.hook_rate", by="series_key").rows
@@ -64,6 +66,7 @@ def test_one_pilot_does_not_hook(planted: Planted) -> None:
     assert weak < min(rates.values()) - 0.05
 
 
+@pytest.mark.slow
 def test_display_brings_more_views_by_recommendation(planted: Planted) -> None:
     wh, truth = planted
     rows = wh.metric("streaming.total_views", by=["experiment_arm", "view_source"],
@@ -72,6 +75,7 @@ def test_display_brings_more_views_by_recommendation(planted: Planted) -> None:
     assert 1.05 < views["treatment"] / views["control"] < 1 + 3 * truth["recommendation_display_test"]["effect"]
 
 
+@pytest.mark.slow
 def test_promotions_lift_and_one_lasts(planted: Planted) -> None:
     wh, truth = planted
     rows = wh.metric("streaming.promotion_sustained_engagement_ratio", by="content_id",
@@ -80,12 +84,14 @@ def test_promotions_lift_and_one_lasts(planted: Planted) -> None:
     assert ratios[truth["promotions"]["lasting"]] > 1.5 * ratios[truth["promotions"]["fading"]]
 
 
+@pytest.mark.slow
 def test_nobody_watches_what_is_unwatched(planted: Planted) -> None:
     wh, truth = planted
     rows = wh.metric("streaming.total_views", by="content_id").rows
     assert not {row["content_id"] for row in rows if row["total_views"]} & set(truth["unwatched"]["content_ids"])
 
 
+@pytest.mark.slow
 def test_binges_are_those_of_bingers(planted: Planted) -> None:
     wh, truth = planted
     rows = wh.metric("streaming.binge_session_frequency", by="user_id").rows
@@ -94,11 +100,13 @@ def test_binges_are_those_of_bingers(planted: Planted) -> None:
     assert np.mean(yes) > 5 * np.mean(no)
 
 
+@pytest.mark.slow
 def test_use_is_as_uneven_as_planted(planted: Planted) -> None:
     wh, _ = planted
     assert 0.3 < wh.metric("streaming.streaming_hours_concentration").rows[0]["streaming_hours_concentration"] < 0.7
 
 
+@pytest.mark.slow
 def test_every_metric_has_a_value(planted: Planted) -> None:
     wh, _ = planted
     by_grain: dict[str, list[str]] = {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
 
 _OF_TITLES = ("genre", "content_age", "production_type")
 _OF_USERS = ("age_group", "region", "subscription_tier", "time_period", "experiment_arm")
@@ -129,7 +129,7 @@ METRICS = (
         " over those of the 28 days that end with it.",
         "ratio", "up", "ratio(daily_active_users, monthly_active_users)", by=_ALL, grain="month",
     ),
-    _session("total_streaming_hours", "Watched time.", "hours", "up", "ratio(SUM(watched_seconds), 3600)"),
+    _session("total_streaming_hours", "Watched time.", "hours", "up", "SUM(watched_hours)"),
     _month(
         "streaming_hours_concentration",
         "Gini coefficient of a month's watched hours over its users: 0 where all watch alike, near 1 where few watch"
@@ -138,7 +138,7 @@ METRICS = (
     ),
     _session(
         "average_session_duration", "Mean elapsed time of a session, pauses inside; open ones have none.",
-        "minutes", "up", "mean(elapsed_seconds) / 60",
+        "minutes", "up", "mean(elapsed_minutes)",
     ),
     _session(
         "sessions_per_user", "Sessions over distinct active users of the period.",
@@ -146,7 +146,7 @@ METRICS = (
     ),
     _session(
         "average_watch_time_per_user", "Watched time over distinct viewers of the period.",
-        "minutes", "up", f"ratio(SUM(watched_seconds), 60 * {_USERS})",
+        "minutes", "up", f"ratio(SUM(watched_minutes), {_USERS})",
     ),
     _session(
         "active_profiles_per_account", "Distinct profiles with viewing over accounts with viewing.",
@@ -208,6 +208,8 @@ METRICS = (
         by=_ALL,
     ),
     _part("binge_sessions", "Binge sessions.", sql="COUNT(*)", source="binges"),
+    _part("watched_hours_per_session", "Watched hours of a session.", unit="hours",
+          sql="ratio(SUM(watched_hours), COUNT(*))", source="sessions"),
     _part("active_viewers", "Distinct users with a session.", sql=_USERS, source="sessions"),
     Metric("average_binge_length", "Mean episodes of a binge session.", "count", "none", "mean(episodes)",
            source="binges", by=_ALL),
@@ -250,7 +252,7 @@ METRICS = (
     _view("unique_viewers", "Distinct users with a view.", "count", "up", _USERS, by=("view_source", *_ALL)),
     _view(
         "average_view_duration", "Watched time of views over views.",
-        "minutes", "up", "ratio(SUM(watched_seconds), 60 * COUNT(*))",
+        "minutes", "up", "ratio(SUM(watched_minutes), COUNT(*))",
     ),
     _session(
         "percentage_completion",
@@ -490,5 +492,12 @@ METRICS = (
     _measure(
         "autoplay_enabled", "Share of ended sessions with autoplay on.", "share", "none", "share(has_autoplay)",
         where="NOT is_open",
+    ),
+)
+
+TREES = (
+    MetricTree(
+        "streaming_hours_tree", "Watched hours: how many watch, how often, and how long a session is watched.",
+        "total_streaming_hours", "active_viewers * sessions_per_user * watched_hours_per_session",
     ),
 )

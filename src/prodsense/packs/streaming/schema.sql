@@ -83,7 +83,7 @@ CREATE TABLE fact_viewing_sessions (
     number_of_rewinds INT CHECK (number_of_rewinds >= 0), -- Seeks backward.
     number_of_forwards INT CHECK (number_of_forwards >= 0), -- Seeks forward.
     max_playback_quality INT,                    -- Best quality reached, a level of dim_playback_quality. [lines]
-    completion_percentage DECIMAL(7, 4) CHECK (completion_percentage BETWEEN 0 AND 100), -- Furthest point played over the length, 0 to 100. [percent]
+    completion_percentage DECIMAL(23, 20) CHECK (completion_percentage BETWEEN 0 AND 100), -- Furthest point played over the length, 0 to 100. [percent]
     watched_credits BOOLEAN,                     -- The end credits were watched.
     autoplay_enabled BOOLEAN,                    -- Autoplay was on.
     session_metadata JSON,                       -- Anything else.
