@@ -468,11 +468,15 @@ class Warehouse:
         )  # fmt: skip
 
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
-        """Rows of any table, view or model, as they are stored."""
+        """Rows of any table, view or model, as they are stored; of a table that a model completes, the model's."""
         from prodsense.metrics.queries import show
+        from prodsense.packs import load_pack, pack_names
 
-        relation = self.relation(name)
-        return show(self.engine, relation, limit, where)
+        pack, _, bare = self.relation(name).partition(".")
+        if pack in pack_names() and (model := load_pack(pack).completing(bare)):
+            self.ready(pack, {f"{pack}.{model}"})
+            bare = model
+        return show(self.engine, f"{pack}.{bare}", limit, where)
 
     def relation(self, name: str) -> str:
         """The full name of an existing table, view or model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime
 from typing import Any
 
@@ -180,6 +181,13 @@ MACROS = {
 }
 
 
+@pytest.mark.parametrize("text", ["17", "0007", "u1", "12345678901234567890", "-5", "1.5", "", "123456789012345678"])
+def test_a_key_of_a_text(engine: Any, text: str) -> None:
+    value = engine.query("SELECT key_of(:text) AS value", {"text": text})["value"].to_pylist()[0]
+    is_number = text.isdigit() and len(text) <= 18
+    assert value == (int(text) if is_number else int(hashlib.md5(text.encode()).hexdigest()[:13], 16))
+
+
 @pytest.mark.parametrize("call", MACROS)
 def test_macros_by_hand(engine: Any, call: str) -> None:
     value = engine.query(f"SELECT {call} AS value")["value"].to_pylist()[0]
@@ -195,6 +203,17 @@ def test_aggregate_macros_by_hand(engine: Any) -> None:
         ).to_pylist()[0]
     # 1, 2, 4: mean 7/3; two of three above 1; median 2; quarter point between 1 and 2 at half way.
     assert row == {"m": pytest.approx(7 / 3), "s": pytest.approx(2 / 3), "q": 2.0, "q1": 1.5, "f": 0.5, "nothing": None}
+
+
+def test_what_is_most_common_and_how_uneven(engine: Any) -> None:
+    data = pa.table({"x": [3, 1, 3, 1, 7, None], "h": [0.0, 1.0, 3.0, None, 0.0, 0.0], "g": ["a", "a", "a", "a", "b", "b"]})
+    with engine.temporary(data) as name:
+        found = engine.query(f"SELECT most_common(x) AS x, gini(h) AS h FROM {name}").to_pylist()[0]
+        by = engine.query(f"SELECT g, most_common(x) AS x, gini(h) AS h FROM {name} GROUP BY g ORDER BY g").to_pylist()
+    # Of 1 and 3, as frequent, the smaller. Of 0, 0, 0, 1, 3: pairs differ by 20 both ways, over 2 * 5 * 4.
+    assert found == {"x": 1, "h": pytest.approx(2 * (3 * 1 + 3 * 3 + 2) / (2 * 5 * 4))}
+    # Of 0, 1, 3: (1 + 3 + 2) * 2 over 2 * 3 * 4. Where nobody has anything there is no unevenness.
+    assert by == [{"g": "a", "x": 1, "h": pytest.approx(0.5)}, {"g": "b", "x": 7, "h": None}]
 
 
 def test_a_list_of_days(engine: Any) -> None:

@@ -74,7 +74,8 @@ class _Axis:
             return alt.X("x:O", sort=self.values, title=self.title, axis=alt.Axis(labelAngle=angle))
         if self.kind == "number":
             scale = alt.Scale(nice=False, zero=False)
-            return alt.X("x:Q", title=self.title, scale=scale, axis=alt.Axis(format=",~g", ticks=True))
+            # With g, 120 would be told as 1.2e+2.
+            return alt.X("x:Q", title=self.title, scale=scale, axis=alt.Axis(format=",~f", ticks=True))
         if any(len(str(v)) > 10 for v in self.values):
             grain, ticks = "moment", dict[str, Any](tickCount=8)
         else:

@@ -62,7 +62,7 @@ def split_header(text: str) -> tuple[list[str], dict[str, list[str]]]:
         content = stripped[2:].strip()
         # Several short directives may share a line, parted by wide space (DESIGN §4's example).
         parts = re.split(r"\s{2,}(?=[a-z_]+:\s)", content)
-        if re.match(r"^(key|partition|late|spread|time|kind|references|column|param|as_of)\s*:", content):
+        if re.match(r"^(key|partition|late|spread|time|kind|references|completes|column|param|as_of)\s*:", content):
             for part in parts:
                 key, _, value = part.partition(":")
                 directives.setdefault(key.strip(), []).append(value.strip())

@@ -112,7 +112,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Model:
-    """A derived table or view: one SELECT with a header (see `packs`)."""
+    """A derived table or view: one SELECT with a header (see `packs`).
+
+    One that `completes` a table holds that table's rows and more of their kind: to show the table is to show the model.
+    """
 
     name: str
     says: str
@@ -126,6 +129,7 @@ class Model:
     references: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+    completes: str = ""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,35 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
         "postgres": "(CAST(CAST(CAST('x' || SUBSTR(MD5(CAST({0} AS TEXT)), 1, 13) AS BIT(52)) AS BIGINT)"
                     " AS DOUBLE PRECISION) / 4503599627370496)",
     }),
+    # A number for the text x: itself where x is up to 18 digits, else the first 52 bits of its MD5.
+    "key_of": (1, {
+        "duckdb": "(CASE WHEN REGEXP_MATCHES(CAST({0} AS VARCHAR), '^[0-9]{{1,18}}$') THEN CAST({0} AS BIGINT)"
+                  " ELSE CAST('0x' || SUBSTR(MD5(CAST({0} AS VARCHAR)), 1, 13) AS BIGINT) END)",
+        "spark": "(CASE WHEN CAST({0} AS STRING) RLIKE '^[0-9]{{1,18}}$' THEN CAST({0} AS BIGINT)"
+                 " ELSE CAST(CONV(SUBSTR(MD5(CAST({0} AS STRING)), 1, 13), 16, 10) AS BIGINT) END)",
+        "postgres": "(CASE WHEN CAST({0} AS TEXT) ~ '^[0-9]{{1,18}}$' THEN CAST({0} AS BIGINT)"
+                    " ELSE CAST(CAST('x' || SUBSTR(MD5(CAST({0} AS TEXT)), 1, 13) AS BIT(52)) AS BIGINT) END)",
+    }),
+    # The most frequent value; of several, the smallest.
+    "most_common": (1, {
+        "duckdb": "MODE({0} ORDER BY {0})",
+        "spark": "MODE({0}, TRUE)",
+        "postgres": "MODE() WITHIN GROUP (ORDER BY {0})",
+    }),
+    # Gini coefficient of values that are not negative: 2 * sum(rank * x) / (n * sum(x)) - (n + 1) / n, x in order.
+    "gini": (1, {
+        "duckdb": "(2 * LIST_DOT_PRODUCT(LIST(CAST({0} AS DOUBLE) ORDER BY {0}) FILTER (WHERE {0} IS NOT NULL),"
+                  " CAST(RANGE(1, COUNT({0}) + 1) AS DOUBLE[]))"
+                  " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0) - (COUNT({0}) + 1) / CAST(COUNT({0}) AS"
+                  " DOUBLE))",
+        "spark": "(2 * AGGREGATE(TRANSFORM(SORT_ARRAY(COLLECT_LIST(CAST({0} AS DOUBLE))), (v, i) -> v * (i + 1)),"
+                 " CAST(0 AS DOUBLE), (a, b) -> a + b)"
+                 " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0) - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE))",
+        "postgres": "(2 * (SELECT SUM(ranked.v * ranked.i) FROM UNNEST(ARRAY_AGG(CAST({0} AS DOUBLE PRECISION)"
+                    " ORDER BY {0}) FILTER (WHERE {0} IS NOT NULL)) WITH ORDINALITY AS ranked(v, i))"
+                    " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE PRECISION)), 0)"
+                    " - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE PRECISION))",
+    }),
     "popcount": (1, {
         "*": "CAST(BIT_COUNT(CAST({0} AS BIGINT)) AS BIGINT)",
         "postgres": "CAST(BIT_COUNT(CAST({0} AS BIT(64))) AS BIGINT)",

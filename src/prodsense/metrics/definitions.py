@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 #: Macros of `engines.dialect` that aggregate rows.
-AGGREGATES = frozenset({"mean", "share", "quantile"})
+AGGREGATES = frozenset({"mean", "share", "quantile", "most_common", "gini"})
 
 #: Grains from fine to coarse.
 ORDER = {"day": 0, "week": 1, "month": 2, "quarter": 3, "year": 4, "all": 5}

@@ -106,6 +106,10 @@ class Pack:
     def models(self) -> dict[str, Model]:
         return {name: read_model(name, text, path) for name, text, path in self._files("models")}
 
+    def completing(self, table: str) -> str:
+        """The model that holds a table's rows and more of their kind, or an empty string."""
+        return next((model.name for model in self.models.values() if model.completes == table), "")
+
     @cached_property
     def queries(self) -> dict[str, Query]:
         return {name: read_query(name, text, path) for name, text, path in self._files("queries")}
@@ -321,7 +325,7 @@ def read_model(name: str, text: str, path: str) -> Model:
     return Model(
         name, " ".join(says), text, "view" if kind == "view" else "table",
         tuple(c.strip() for c in one("key").split(",") if c.strip()), partition, one("time") or partition,
-        days("late"), days("spread"), references, columns, path,
+        days("late"), days("spread"), references, columns, path, one("completes"),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import prodsense.warehouse
 from prodsense.errors import UsageError
-from prodsense.packs.stickiness.effects import e_value
+from prodsense.inference.like_users import e_value
 from prodsense.warehouse import Warehouse
 
 DAY_0 = date(2024, 1, 1)

@@ -8,12 +8,12 @@ adopt would have to be to explain it away (E-value; VanderWeele & Ding 2017).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
+from prodsense.inference.like_users import LEAST, compared, covariate_columns
 
 from .people import OBSERVATIONAL, last_whole_day, ready, span_of_activity
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from prodsense.metrics.result import Rows
     from prodsense.warehouse import Warehouse
 
-#: Fewest users of each side, and fewest with a value for it to be told apart from the others.
-LEAST, LEAST_OF_A_VALUE = 30, 10
-#: A covariate more for so many users of the smaller side; more would fit chance (Peduzzi et al. 1996).
-PER_COVARIATE = 10
 #: What users are compared by, as known at signup: what decides most first, should there be room for some only.
 _SELVES = ("acquisition_source", "device", "age_group", "region", "gender", "campaign")
 OUTCOMES = ("retained_in_fourth_week", "active_days_in_fourth_week", "in_higher_tier")
@@ -88,7 +84,10 @@ def feature_impact_on_stickiness(
     rows, balance = [], []
     for name, adopted in adopters_of.items():
         for outcome in OUTCOMES:
-            row, lines = _compared(people, adopted, outcome, covariates, confidence)
+            row, lines = compared(
+                people, adopted, outcome, covariates, confidence, sides=("adopters", "others"),
+                share=outcome in _SHARES,
+            )
             rows.append({"feature": name, "outcome": outcome, **row})
             balance += [{"feature": name, "outcome": outcome, **line} for line in lines]
     adjusted = adjust([row["p_value"] for row in rows], "bh")
@@ -172,113 +171,6 @@ WHERE NOT m.is_internal AND m.signup_date >= CAST(:first AS DATE)
 """
 
 
-def _compared(
-    people: pa.Table, treated: Any, outcome: str, covariates: Sequence[str], confidence: float
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Treated against the others in one outcome: numbers, or the reason for none; and the balance of covariates."""
-    import numpy as np
-    import pyarrow as pa
-
-    from prodsense.errors import ProdsenseError
-    from prodsense.inference.causal_propensity import propensity
-
-    y = people[outcome].to_numpy(zero_copy_only=False).astype(float)
-    known = np.isfinite(y)
-    y, d = y[known], treated[known].astype(float)
-    counts = int(d.sum()), int((1 - d).sum())
-    row: dict[str, Any] = {
-        "adopters": counts[0],
-        "others": counts[1],
-        "adopters_mean": float(y[d == 1].mean()) if counts[0] else None,
-        "others_mean": float(y[d == 0].mean()) if counts[1] else None,
-        **dict.fromkeys(
-            ("difference", "difference_low", "difference_high", "effect", "low", "high", "p_value", "e_value")
-        ),
-        "reason": "",
-    }
-    if min(counts) < LEAST:
-        row["reason"] = f"cannot be said: {counts[0]} against {counts[1]} users; {LEAST} of each are needed"
-        return row, []
-    if y.max() == y.min():
-        row["reason"] = "cannot be said: all users have the same outcome"
-        return row, []
-    try:
-        columns = _covariates(people.filter(pa.array(known)), covariates, d)
-        data = {**columns, "treated": d, "y": y}
-        found = propensity(
-            _frame(data), "y", treated="treated", covariates=list(columns), method="doubly_robust", target="treated",
-            confidence=confidence,
-        )
-    except ProdsenseError as error:
-        row["reason"] = f"cannot be said: {error.message}"
-        return row, []
-    effect, plain = found.rows[0], found.rows[-1]
-    row |= {
-        "difference": plain["estimate"], "difference_low": plain["low"], "difference_high": plain["high"],
-        "effect": effect["estimate"], "low": effect["low"], "high": effect["high"], "p_value": effect["p_value"],
-    }
-    if outcome in _SHARES:
-        row["e_value"] = e_value(row["adopters_mean"], effect["estimate"], effect["low"], effect["high"])
-    return row, [dict(line) for line in found.extras["balance"]]
-
-
-def _covariates(people: pa.Table, names: Sequence[str], d: Any) -> dict[str, Any]:
-    """Covariates that vary, as 0/1 or numbers, none of which adds up from others; missing text is its own value. Of
-    many, the first ones: one for each `PER_COVARIATE` users of the smaller side."""
-    import numpy as np
-    import pyarrow as pa
-
-    found: dict[str, Any] = {}
-    basis = [np.ones(len(d))]
-    for name in names:
-        column = people[name].combine_chunks()
-        made: dict[str, Any] = {}
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            values = np.array([v if v is not None else "(none)" for v in column.to_pylist()], dtype=object)
-            levels, sizes = np.unique(values.astype(str), return_counts=True)
-            for level in np.delete(levels, sizes.argmax()):
-                made[f"{name}_{level}"] = (values == level).astype(float)
-        else:
-            made[name] = column.to_numpy(zero_copy_only=False).astype(float)
-        for label, values in made.items():
-            binary = set(np.unique(values)) <= {0.0, 1.0}
-            few = binary and min(values.sum(), (1 - values).sum()) < LEAST_OF_A_VALUE
-            # What all of one side have alike would tell the sides apart completely.
-            alone = binary and 0 in (np.ptp(values[d == 1]), np.ptp(values[d == 0]))
-            if np.ptp(values) == 0 or few or alone:
-                continue
-            if np.linalg.matrix_rank(np.column_stack([*basis, values])) > len(basis):
-                basis.append(values)
-                found[f"c{len(found)}_{_plain(label)}"] = values
-    if not found:
-        raise UsageError("nothing is known of the users that they could be compared by")
-    room = max(int(min(d.sum(), (1 - d).sum())) // PER_COVARIATE, 1)
-    return dict(list(found.items())[:room])
-
-
-def _plain(label: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in label.lower()).strip("_")
-
-
-def _frame(columns: dict[str, Any]) -> Any:
-    import pyarrow as pa
-
-    return pa.table({name: pa.array(values) for name, values in columns.items()})
-
-
-def e_value(mean: float, effect: float, low: float, high: float) -> float | None:
-    """E-value of a difference of shares on the treated whose share is `mean`: the risk ratio that an unknown
-    confounder needs with both adoption and outcome to move the interval to 0. 1 where the interval holds 0 already."""
-    if low is None or high is None or low <= 0 <= high:
-        return 1.0
-    edge = low if effect > 0 else high
-    base = mean - edge
-    if not 0 < base < 1 or not 0 < mean <= 1:
-        return None
-    ratio = mean / base if edge > 0 else base / mean
-    return ratio + math.sqrt(ratio * (ratio - 1))
-
-
 def _finding(row: dict[str, Any], alpha: float) -> str:
     """What a row says, in words: after correction, and beside the plain difference."""
     effect, plain = row["effect"], row["difference"]
@@ -351,10 +243,10 @@ def creation_vs_consumption_stickiness(
             f"{int(d.sum())} creators and {int((1 - d).sum())} users who only consume, with {chances} active days"
             f" before {last - timedelta(days=days)} each; {LEAST} of both are needed"
         )
-    columns = _covariates(table.filter(pa.array(keep)), ["tenure", *_SELVES], d)
+    columns = covariate_columns(table.filter(pa.array(keep)), ["tenure", *_SELVES], d)
     try:
         found = propensity(
-            _frame({**columns, "treated": d, "y": later[keep]}), "y", treated="treated", covariates=list(columns),
+            pa.table({**columns, "treated": d, "y": later[keep]}), "y", treated="treated", covariates=list(columns),
             confidence=confidence,
         )
     except ProdsenseError as error:

@@ -1,0 +1,87 @@
+"""Events in any order: what is folded load by load equals what is folded at once, on random histories of a few sessions."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import prodsense.warehouse
+from prodsense.warehouse import Warehouse
+
+MODELS = ("session_folds", "session_facts", "seeks", "agg_user_daily", "agg_content_daily", "agg_platform_daily", "binges")
+KINDS = ("start", "progress", "pause", "resume", "seek", "complete", "stop", "error")
+START = datetime(2024, 1, 30, 20)
+EVENTS = pa.schema([
+    *((n, pa.string()) for n in ("event_id", "user_id", "content_id", "session_id", "device_id", "event_type")),
+    ("timestamp", pa.timestamp("us")), ("current_playback_position", pa.float64()), ("seek_to_position", pa.float64()),
+    ("event_date", pa.date32()),
+])
+SESSIONS = pa.schema([
+    *((n, pa.int64()) for n in ("session_id", "user_key", "content_key", "session_duration_seconds")),
+    ("session_start_timestamp", pa.timestamp("us")), ("session_date", pa.date32()),
+])
+
+pytestmark = pytest.mark.slow
+
+
+def history(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
+    """Events of sessions around some midnights, with and without an id, and sessions that the product tells itself."""
+    rows: list[tuple[str, dict[str, Any]]] = []
+    for n in range(12):
+        begin = START + timedelta(hours=rng.randrange(5 * 24))
+        session = rng.choice([f"{n}", f"s{n}", None])
+        for _ in range(rng.randrange(1, 7)):
+            at = begin + timedelta(minutes=rng.randrange(0, 300, 10))
+            kind = rng.choice(KINDS)
+            rows.append(("playback_events", {
+                "event_id": rng.choice([None, f"{n}-{at:%H%M}-{kind}"]), "user_id": rng.choice("12"),
+                "content_id": rng.choice("78") if rng.random() < 0.2 else "7", "session_id": session, "device_id": "1",
+                "event_type": f"playback_{kind}", "timestamp": at,
+                "current_playback_position": float(rng.randrange(0, 3000, 100)),
+                "seek_to_position": float(rng.randrange(0, 3000, 100)) if kind == "seek" else None, "event_date": at.date(),
+            }))
+        if rng.random() < 0.3:
+            rows.append(("fact_viewing_sessions", {
+                "session_id": n, "user_key": 1, "content_key": 7, "session_start_timestamp": begin,
+                "session_date": begin.date(), "session_duration_seconds": rng.choice([None, 600]),
+            }))
+    return rows
+
+
+def load(warehouse: Warehouse, rows: list[tuple[str, dict[str, Any]]]) -> dict[str, str]:
+    """Ingest and build; how each model was built."""
+    for table, schema in (("playback_events", EVENTS), ("fact_viewing_sessions", SESSIONS)):
+        found = [row for name, row in rows if name == table]
+        if found:
+            warehouse.ingest(pa.Table.from_pylist(found, schema=schema), table=f"streaming.{table}")
+    report = warehouse.build("streaming", only=[f"streaming.{name}" for name in MODELS])
+    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+    return {entry.model: entry.mode for entry in report}
+
+
+def contents(warehouse: Warehouse) -> dict[str, list[str]]:
+    return {
+        name: sorted(str(list(row.values())) for row in warehouse.engine.query(f"SELECT * FROM streaming.{name}").to_pylist())
+        for name in MODELS
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_gives_the_same(tmp_path: Any, seed: int) -> None:
+    rng = random.Random(seed)
+    rows = history(rng)
+    with prodsense.warehouse.open(tmp_path / "once.duckdb") as once:
+        load(once, rows)
+        expected = contents(once)
+    rng.shuffle(rows)
+    with prodsense.warehouse.open(tmp_path / "bits.duckdb") as bits:
+        cuts = sorted(rng.sample(range(1, len(rows)), 2))
+        for low, high in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+            modes = load(bits, rows[low:high])
+        found = contents(bits)
+    assert found == expected
+    assert modes["streaming.session_folds"] == "incremental"
