@@ -83,12 +83,13 @@ def match(
     ready = np.array([b.ready for b in bundles])
     size = np.array([float(len(b.orders)) for b in bundles])
     tail = np.array([b.tail for b in bundles])
+    picked = np.array([b.picked for b in bundles])
     length = np.array([b.metres for b in bundles])
     leave = np.maximum(view.free[couriers], now)[:, None]
     far = view.reach[couriers][:, shop]
     there = leave + world.minutes(far) + world.pickup_service / 2
     pickup = np.maximum(there, ready)
-    possible = pickup <= world.off[couriers][:, None]
+    possible = pickup + picked <= world.off[couriers][:, None]
     possible &= pickup + tail - leave <= limits.max_total_time_minutes
     several = size > 1
     if several.any():
@@ -99,6 +100,6 @@ def match(
     rows, columns = linear_sum_assignment(cost)
     keep = possible[rows, columns] & (leave[rows, 0] <= now) & (there[rows, columns] >= ready[columns])
     return [
-        Job(int(couriers[r]), (-1 - bundles[c].shop, *bundles[c].drops))
+        Job(int(couriers[r]), bundles[c].stops)
         for r, c in zip(rows[keep].tolist(), columns[keep].tolist(), strict=True)
     ]
