@@ -3,8 +3,8 @@
     python benchmarks/dispatch/run.py [--data FOLDER] [--quick]
 
 FOLDER holds `mdrp/instances/` (folders of the Meal Delivery Routing Problem) and `mdrp/anchors.csv` (known results).
-Five parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
-that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch.
+Six parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
+that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch; large days.
 CPU seconds, one process.
 """
 
@@ -240,6 +240,48 @@ def batches() -> None:
         print(f"  {orders} orders: " + "   ".join(cells))
 
 
+def enlarged(world: World, orders: int, couriers: int, seed: int = 0) -> World:
+    """A day of another size: orders and couriers drawn again from this one, a little apart in place and time."""
+    rng = np.random.default_rng(seed)
+    of, who = rng.integers(0, world.orders, orders), rng.integers(0, len(world.on), couriers)
+    moved = np.rint(rng.normal(0, 5, orders))
+    capacity = np.full(couriers, 99)
+    return replace(
+        world, name=f"{orders} orders", order_id=1 + np.arange(orders),
+        home=world.home[of] + rng.normal(0, 200, (orders, 2)), placed=world.placed[of] + moved,
+        ready=world.ready[of] + moved, prep=world.prep[of], shop=world.shop[of], courier_id=1 + np.arange(couriers),
+        start=world.start[who] + rng.normal(0, 200, (couriers, 2)), on=world.on[who], off=world.off[who],
+        capacity=capacity,
+    )  # fmt: skip
+
+
+def sizes(world: World) -> None:
+    print("\n6. Size: CPU seconds")
+    day = enlarged(world, 3213, 457)
+    begun = time.process_time()
+    run = simulate(day, algorithm("matching_rolling_horizon"))
+    spent = time.process_time() - begun
+    print(f"  a day of {day.orders:,} orders, {len(day.on)} couriers: {spent:.2f}"
+          f" (slowest minute {run.decisions[:, 1].max():.3f}, undelivered {100 * run.measures()['undelivered']:.2f}%)")
+    problem = snapshot(enlarged(world, 2000, 500), 500, 500, 0)
+    view, chosen = problem.view, algorithm("matching_rolling_horizon")
+    for label, decide in (("first", 1), ("again", 5)):
+        chosen.begin(view.world) if label == "first" else None
+        spent = []
+        for _ in range(decide):
+            begun = time.process_time()
+            chosen.decide(view)
+            spent.append(1000 * (time.process_time() - begun))
+        print(f"  a decision on 500 orders and 500 couriers, {label}: {statistics.median(spent):.1f} ms")
+    bundles, shop = [problem.book.single(i) for i in problem.orders], view.world.shop[problem.orders]
+    spent = []
+    for _ in range(5):
+        begun = time.process_time()
+        chosen.match(view, bundles, problem.couriers)
+        spent.append(1000 * (time.process_time() - begun))
+    print(f"  of it the matching of {len(shop)} to {len(problem.couriers)}: {statistics.median(spent):.1f} ms")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data_option(parser)
@@ -257,6 +299,7 @@ def main() -> None:
     estimated(data, list(anchors)[:2] if given.quick else ["0o50t75s2p100", "0o50t100s1p125", *busy[:5]])
     searches(data, busy)
     batches()
+    sizes(load(data / "instances" / max(anchors, key=lambda k: int(anchors[k]["orders"]))))
 
 
 if __name__ == "__main__":
