@@ -4,7 +4,8 @@
 
 FOLDER holds `mdrp/instances/` (folders of the Meal Delivery Routing Problem) and `mdrp/anchors.csv` (known results).
 Six parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
-that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch; large days.
+that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch;
+large days.
 CPU seconds, one process.
 """
 

@@ -23,6 +23,7 @@ from prodsense.packs.delivery.dispatch.bundles import Book
 from prodsense.packs.delivery.dispatch.compare import compare_algorithms, scorecard
 from prodsense.packs.delivery.dispatch.first_come import FirstCome
 from prodsense.packs.delivery.dispatch.learn import ReadyModel, learn
+from prodsense.packs.delivery.dispatch.matching import NEVER, assigned
 from prodsense.packs.delivery.dispatch.record import to_tables
 from prodsense.packs.delivery.dispatch.routes import exact_route
 from prodsense.packs.delivery.dispatch.search import Search, genetic, local_search
@@ -358,6 +359,71 @@ def test_nothing_that_happens_later_reaches_an_estimate() -> None:
     early = world.placed < world.placed[half]
     # Kitchens that were late only later are seen only later.
     assert np.array_equal(model.ready(changed)[early], model.ready(same)[early])
+
+
+def spread_out(orders: int, couriers: list[tuple[float, float]], shops: list[tuple[float, float]]) -> World:
+    """Orders of the first restaurant, ready at 615, half a kilometre north of it; couriers all day."""
+    size = len(couriers)
+    return replace(
+        small_world(orders=orders, couriers=size, shops=len(shops)), home=np.full((orders, 2), [0.0, 500.0]),
+        placed=np.full(orders, 600.0), ready=np.full(orders, 615.0), shop=np.zeros(orders, np.int64),
+        shop_at=np.array(shops), start=np.array(couriers), on=np.full(size, 590.0), off=np.full(size, 900.0),
+        zone=np.zeros(orders, np.int64), batchable=np.ones(len(shops), bool), capacity=np.full(size, 4),
+    )  # fmt: skip
+
+
+def test_the_matching_spares_who_is_near_many_restaurants() -> None:
+    """Both are 5 minutes away; the first is between the order and the other restaurants, the second at the edge."""
+    world = spread_out(1, [(1750.0, 0.0), (-1750.0, 0.0)], [(0.0, 0.0), (3500.0, 0.0), (3500.0, 350.0)])
+    assert [t.courier for t in simulate(world, algorithm("matching_rolling_horizon")).trips] == [1]
+    assert [t.courier for t in simulate(world, algorithm("matching_rolling_horizon", spare=0.0)).trips] == [0]
+
+
+def test_bundles_join_when_the_other_courier_would_be_late() -> None:
+    """Two orders and two couriers, so no need to bundle; but the second is 40 minutes away and the first at the door."""
+    world = spread_out(2, [(0.0, 0.0), (14000.0, 0.0)], [(0.0, 0.0)])
+    (trip,) = simulate(world, algorithm("matching_rolling_horizon")).trips
+    assert (trip.courier, sorted(trip.orders)) == (0, [0, 1])
+    near = spread_out(2, [(0.0, 0.0), (0.0, 0.0)], [(0.0, 0.0)])
+    alone = simulate(near, algorithm("matching_rolling_horizon", save=0.0)).trips
+    assert sorted(t.orders for t in alone) == [(0,), (1,)]
+
+
+def test_trips_span_neighbouring_restaurants_where_they_may() -> None:
+    """Next door to each other cook two restaurants for two neighbours; a third order goes the other way."""
+    world = replace(
+        spread_out(3, [(0.0, 0.0), (0.0, 100.0)], [(0.0, 0.0), (0.0, 100.0)]), shop=np.array([0, 1, 0]),
+        home=np.array([[6000.0, 0.0], [6000.0, 100.0], [-6000.0, 0.0]]), ready=np.array([615.0, 618.0, 616.0]),
+    )  # fmt: skip
+    across = Limits(max_restaurants_per_batch=2)
+    run = simulate(world, algorithm("matching_rolling_horizon", limits=across))
+    replay(raw_of(world), run.trips, limits=across)
+    assert sorted(sorted(t.orders) for t in run.trips) == [[0, 1], [2]]
+    shared = next(t for t in run.trips if len(t.orders) == 2)
+    assert shared.stops[:2] == (-1, -2), "ready first, fetched first"
+    # The first when ready, the second, ready meanwhile, a service of 4 minutes and a minute of way later.
+    assert (run.picked[0], run.picked[1]) == (615.0, 620.0)
+    for other in (algorithm("matching_rolling_horizon"), algorithm("matching_rolling_horizon", limits=across)):
+        narrow = world if other.limits.max_restaurants_per_batch == 1 else replace(world, shops_per_trip=1)
+        assert all(sum(stop < 0 for stop in t.stops) == 1 for t in simulate(narrow, other).trips)
+    busy = small_world(5, orders=80, couriers=6)
+    run = simulate(busy, algorithm("matching_rolling_horizon", limits=across))
+    assert len(replay(raw_of(busy), run.trips, limits=across)) == int((run.courier >= 0).sum()) > 50
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
+def test_the_assignment_is_the_cheapest(shape: tuple[int, int]) -> None:
+    """Of every way to assign all rows or all columns; costs of all kinds, some pairs never."""
+    rng = np.random.default_rng(shape[0])
+    cost = rng.normal(-200, 60, shape) + 50 * rng.integers(0, 3, shape[1])
+    cost[rng.random(shape) < 0.1] = NEVER
+    rows, columns = assigned(cost)
+    best = min(
+        sum(cost[r, c] for r, c in enumerate(chosen)) if shape[0] <= shape[1]
+        else sum(cost[r, c] for c, r in enumerate(chosen))
+        for chosen in itertools.permutations(range(max(shape)), min(shape))
+    )
+    assert cost[rows, columns].sum() == pytest.approx(best)
 
 
 def test_pooling_takes_who_is_on_the_way() -> None:

@@ -21,7 +21,7 @@ from prodsense.packs.delivery.dispatch.world import World, metres
 
 #: Orders of two restaurants are neighbours where the ways between these and between the customers are together at most
 #: this share of the shorter of the ways from restaurant to customer: beyond it little is saved.
-NEIGHBOURS = 0.75
+NEIGHBOURS = 0.5
 
 
 @dataclass(frozen=True)
