@@ -49,7 +49,7 @@ def test_shared_fleets_stay_feasible(by_minute: bool) -> None:
 
 def test_the_trial_finds_the_effect_and_flags_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_module, "worlds", lambda *_: days(6))
-    answer = dispatch_trial(None, instance="here", repeats=3)
+    answer = dispatch_trial(None, instance="here", repeats=2)
     rows = {row["design"]: row for row in answer.rows}
     truth = answer.extras["truth"]
     assert truth < -5
