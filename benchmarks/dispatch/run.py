@@ -3,8 +3,9 @@
     python benchmarks/dispatch/run.py [--data FOLDER] [--quick]
 
 FOLDER holds `mdrp/instances/` (folders of the Meal Delivery Routing Problem) and `mdrp/anchors.csv` (known results).
-Five parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
-that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch.
+Six parts: every algorithm on every instance; thinned fleets (what bundles are worth when couriers lack); ready times
+that nobody announces; searches on one snapshot, with pyvroom on the same where it is installed; routes of one batch;
+large days.
 CPU seconds, one process.
 """
 
@@ -71,22 +72,28 @@ def all_instances(data: Path, anchors: dict[str, dict[str, str]]) -> None:
             f"{by[n][key]['click_to_door']:12.2f} ({100 * by[n][key]['undelivered']:5.2f})" for n in names
         )
         print(f"{key:18}{row['orders']:>8}{cells}" + "".join(f"{row[k] or '':>12}" for k in known))
-    print(f"\n{'Mean over instances':34}{'CtD':>8}{'RtP':>8}{'gap to exact %':>16}{'published % over exact':>24}")
+    print(
+        f"\n{'Mean over instances':34}{'CtD':>8}{'RtP':>8}{'on time %':>11}{'km':>7}{'gap to exact %':>16}"
+        f"{'published % over exact':>24}"
+    )
     exact = {k: float(r["exact_ctd"]) for k, r in anchors.items() if r["exact_ctd"]}
     theirs = {k: float(r["reyes2018_ctd"]) for k, r in anchors.items() if k in exact}
     for name in names:
         gap = 100 * (statistics.mean(by[name][k]["click_to_door"] for k in exact) / statistics.mean(exact.values()) - 1)
         published = 100 * (statistics.mean(theirs.values()) / statistics.mean(exact.values()) - 1)
+        mean = {key: statistics.mean(m[key] for m in by[name].values()) for key in by[name][key]}
         print(
-            f"{name:34}{statistics.mean(m['click_to_door'] for m in by[name].values()):8.2f}"
-            f"{statistics.mean(m['ready_to_pickup'] for m in by[name].values()):8.2f}{gap:16.2f}{published:24.2f}"
+            f"{name:34}{mean['click_to_door']:8.2f}{mean['ready_to_pickup']:8.2f}{100 * mean['on_time']:11.2f}"
+            f"{KM * mean['miles_per_delivery']:7.2f}{gap:16.2f}{published:24.2f}"
         )
     for label, stem in (("lab, LAP with bundles", "lap_lazy_batch"), ("lab, LAP without", "lap_lazy_nobatch")):
         ctd = statistics.mean(float(r[f"{stem}__CtD"]) for r in anchors.values())
         rtp = statistics.mean(float(r[f"{stem}__RtP"]) for r in anchors.values())
+        on_time = statistics.mean(float(r[f"{stem}__ontime"]) for r in anchors.values())
+        km = statistics.mean(float(r[f"{stem}__km"]) for r in anchors.values())
         lost = sum(float(r[f"{stem}__undel"]) * float(r["orders"]) for r in anchors.values()) / sum(
             float(r["orders"]) for r in anchors.values())
-        print(f"{label:34}{ctd:8.2f}{rtp:8.2f}     undelivered {lost:.3f}%")
+        print(f"{label:34}{ctd:8.2f}{rtp:8.2f}{on_time:11.2f}{km:7.2f}     undelivered {lost:.3f}%")
 
 
 def thinned(data: Path, names: list[str]) -> None:
@@ -97,8 +104,12 @@ def thinned(data: Path, names: list[str]) -> None:
         for name in names:
             world = load(data / "instances" / name)
             worlds += [world.thinned(min(1.0, world.orders / world.hours / load_), seed) for seed in (1, 2)]
+        found = {}
         for name in ("matching_without_batches", "matching_rolling_horizon"):
-            print(line(f"{load_} an hour: {name[9:]}", measures(*(simulate(w, algorithm(name)) for w in worlds))))
+            found[name] = measures(*(simulate(w, algorithm(name)) for w in worlds))
+            print(line(f"{load_} an hour: {name[9:]}", found[name]))
+        alone, bundled = (m["miles_per_delivery"] for m in found.values())
+        print(f"  bundles change km an order by {100 * (bundled / alone - 1):.2f}%")
 
 
 def estimated(data: Path, names: list[str]) -> None:
@@ -240,6 +251,48 @@ def batches() -> None:
         print(f"  {orders} orders: " + "   ".join(cells))
 
 
+def enlarged(world: World, orders: int, couriers: int, seed: int = 0) -> World:
+    """A day of another size: orders and couriers drawn again from this one, a little apart in place and time."""
+    rng = np.random.default_rng(seed)
+    of, who = rng.integers(0, world.orders, orders), rng.integers(0, len(world.on), couriers)
+    moved = np.rint(rng.normal(0, 5, orders))
+    capacity = np.full(couriers, 99)
+    return replace(
+        world, name=f"{orders} orders", order_id=1 + np.arange(orders),
+        home=world.home[of] + rng.normal(0, 200, (orders, 2)), placed=world.placed[of] + moved,
+        ready=world.ready[of] + moved, prep=world.prep[of], shop=world.shop[of], courier_id=1 + np.arange(couriers),
+        start=world.start[who] + rng.normal(0, 200, (couriers, 2)), on=world.on[who], off=world.off[who],
+        capacity=capacity,
+    )  # fmt: skip
+
+
+def sizes(world: World) -> None:
+    print("\n6. Size: CPU seconds")
+    day = enlarged(world, 3213, 457)
+    begun = time.process_time()
+    run = simulate(day, algorithm("matching_rolling_horizon"))
+    spent = time.process_time() - begun
+    print(f"  a day of {day.orders:,} orders, {len(day.on)} couriers: {spent:.2f}"
+          f" (slowest minute {run.decisions[:, 1].max():.3f}, undelivered {100 * run.measures()['undelivered']:.2f}%)")
+    problem = snapshot(enlarged(world, 2000, 500), 500, 500, 0)
+    view, chosen = problem.view, algorithm("matching_rolling_horizon")
+    for label, decide in (("first", 1), ("again", 5)):
+        chosen.begin(view.world) if label == "first" else None
+        spent = []
+        for _ in range(decide):
+            begun = time.process_time()
+            chosen.decide(view)
+            spent.append(1000 * (time.process_time() - begun))
+        print(f"  a decision on 500 orders and 500 couriers, {label}: {statistics.median(spent):.1f} ms")
+    bundles, shop = [problem.book.single(i) for i in problem.orders], view.world.shop[problem.orders]
+    spent = []
+    for _ in range(5):
+        begun = time.process_time()
+        chosen.match(view, bundles, problem.couriers)
+        spent.append(1000 * (time.process_time() - begun))
+    print(f"  of it the matching of {len(shop)} to {len(problem.couriers)}: {statistics.median(spent):.1f} ms")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data_option(parser)
@@ -253,10 +306,11 @@ def main() -> None:
         anchors = {k: anchors[k] for k in sorted(anchors, key=lambda k: int(anchors[k]["orders"]))[:4]}
     all_instances(data, anchors)
     some = busy[: 2 if given.quick else 6]
-    thinned(data, some)
+    thinned(data, some if given.quick else [k for k in anchors if not anchors[k]["exact_ctd"]])
     estimated(data, list(anchors)[:2] if given.quick else ["0o50t75s2p100", "0o50t100s1p125", *busy[:5]])
     searches(data, busy)
     batches()
+    sizes(load(data / "instances" / max(anchors, key=lambda k: int(anchors[k]["orders"]))))
 
 
 if __name__ == "__main__":

@@ -263,3 +263,17 @@ def test_models_never_built_are_built_for_the_first_reader(cli: Cli, city: Path,
     assert run.code == 0
     assert run.err.startswith("note: building ")
     assert cli("metric", "on_time_rate", "--format", "csv", "-w", fresh).err == ""
+
+
+def test_an_analysis_that_is_given_all_it_works_on_needs_no_warehouse(cli: Cli) -> None:
+    done = cli(
+        "analyze", "calculate_delivery_times", "--format", "json",
+        "--param", 'actions=[{"driver": 1, "location": "shop", "action_type": "pick_up", "order_no": 7},'
+        ' {"driver": 1, "location": "door", "action_type": "drop_off", "order_no": 7}]',
+        "--param", "travel_matrix=[[0, 6], [6, 0]]", "--param", 'location_mapping={"shop": 0, "door": 1}',
+    )  # fmt: skip
+    assert json.loads(done.out)["rows"] == [{"order_no": "7", "minutes": 6, "text": "order 7 is delivered within 6 mins"}], done.err
+    lost = cli("analyze", "compare_algorithms", "--param", "instance=nowhere")
+    assert (lost.code, "nowhere/orders.txt is missing" in lost.err) == (1, True)
+    assert "no warehouse" in cli("analyze", "compare_algorithms").err
+    assert not list(Path.cwd().iterdir())

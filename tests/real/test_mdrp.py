@@ -1,6 +1,6 @@
 """Real-derived meal-delivery days: conservation, rules, known answers, and the pack's metrics on them.
 
-Everything expected is recomputed here from the raw files with a plain loop over the schedule's rows, or
+Everything expected is recomputed here from the raw files with a plain loop over the orders, or
 comes from `anchors.csv`, the known answers of an independent implementation.
 """
 
@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 
 import prodsense as ps
-from prodsense.packs.delivery.mdrp import Schedule, dispatch_first_come, measures, read_instance, to_tables
+from prodsense.packs.delivery.dispatch import Run, algorithm, simulate
+from prodsense.packs.delivery.dispatch.compare import load
+from prodsense.packs.delivery.dispatch.record import to_tables
 
 NAMES = ("0o50t75s2p100", "1o50t100s1p100", "4o50t100s1p100", "6r50t100s1p100")
+#: A measure, its column in `anchors.csv`, and what makes its unit the one there.
 COLUMNS = {
-    "undelivered_pct": "undel", "click_to_door": "CtD", "click_to_door_p90": "CtD90", "on_time_pct": "ontime",
-    "ready_to_pickup": "RtP", "utilisation": "util", "pay_per_order": "cpo", "km_per_order": "km",
+    "undelivered": ("undel", 100), "click_to_door": ("CtD", 1), "click_to_door_p90": ("CtD90", 1),
+    "on_time": ("ontime", 100), "ready_to_pickup": ("RtP", 1), "utilisation": ("util", 1), "cost_per_order": ("cpo", 1),
+    "miles_per_delivery": ("km", 1.609344),
 }  # fmt: skip
 
 
@@ -40,28 +44,34 @@ def minutes(a: dict[str, str], b: dict[str, str], metres_per_minute: float) -> i
     return math.ceil(math.dist((int(a["x"]), int(a["y"])), (int(b["x"]), int(b["y"]))) / metres_per_minute)
 
 
-def recomputed(folder: Path, schedule: Schedule) -> list[dict[str, Any]]:
+def first_come(folder: Path) -> Run:
+    return simulate(load(folder), algorithm("no_batching"))
+
+
+def recomputed(folder: Path, run: Run) -> list[dict[str, Any]]:
     """One record per delivered order, every time worked out again from the raw files; asserts the rules."""
     orders, couriers = rows(folder / "orders.txt"), rows(folder / "couriers.txt")
     places = {r["restaurant"]: r for r in rows(folder / "restaurants.txt")}
     speed = float(rows(folder / "instance_parameters.txt")[0]["meters_per_minute"])
     by_courier: dict[int, list[int]] = {}
     for i in range(len(orders)):
-        if schedule.courier[i] >= 0:
-            by_courier.setdefault(int(schedule.courier[i]), []).append(i)
+        if run.courier[i] >= 0:
+            by_courier.setdefault(int(run.courier[i]), []).append(i)
     out = []
     for k, mine in by_courier.items():
         here, free = couriers[k], int(couriers[k]["on_time"])
-        for i in sorted(mine, key=lambda i: schedule.picked_up[i]):
+        for i in sorted(mine, key=lambda i: run.picked[i]):
             order, place = orders[i], places[orders[i]["restaurant"]]
-            leave = int(schedule.assigned[i])
+            trip = run.trips[run.trip[i]]
+            assert trip.orders == (i,)
+            leave = int(trip.assigned)
             assert leave >= int(order["placement_time"]), "assigned before it was known"
             assert leave >= free, "assigned while busy"
             there = leave + minutes(here, place, speed)
             pickup = max(int(order["ready_time"]), there + 2)
             drop = pickup + 2 + minutes(place, order, speed) + 2
             assert pickup <= int(couriers[k]["off_time"]), "picked up after the shift"
-            assert (schedule.arrived[i], schedule.picked_up[i], schedule.dropped_off[i]) == (there, pickup, drop)
+            assert (trip.arrive[0], run.picked[i], run.dropped[i]) == (there, pickup, drop)
             out.append({
                 "order": i, "courier": k, "assigned": leave, "there": there, "pickup": pickup, "drop": drop,
                 "placed": int(order["placement_time"]), "ready": int(order["ready_time"]),
@@ -73,11 +83,10 @@ def recomputed(folder: Path, schedule: Schedule) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_order_is_delivered_once_by_the_rules_or_reported(mdrp: Path, name: str) -> None:
     folder = mdrp / "instances" / name
-    instance = read_instance(folder)
-    schedule = dispatch_first_come(instance)
-    done = recomputed(folder, schedule)
-    assert len({r["order"] for r in done}) == len(done) == int(schedule.delivered.sum())
-    tables = to_tables(instance, schedule)
+    run = first_come(folder)
+    done = recomputed(folder, run)
+    assert len({r["order"] for r in done}) == len(done) == int((run.courier >= 0).sum())
+    tables = to_tables(run)
     wanted = {int(r["order"][1:]) for r in rows(folder / "orders.txt")}
     status = {r["order_id"]: r["order_status"] for r in tables["fact_orders"].to_pylist()}
     assert set(status) == wanted
@@ -92,19 +101,17 @@ def test_the_known_answers_come_out(mdrp: Path) -> None:
         anchors = list(csv.DictReader(file))
     assert len(anchors) >= 18
     for known in anchors:
-        instance = read_instance(mdrp / "instances" / known["instance"])
-        found = measures(instance, dispatch_first_come(instance))
-        for name, column in COLUMNS.items():
+        found = first_come(mdrp / "instances" / known["instance"]).measures()
+        for name, (column, unit) in COLUMNS.items():
             expected = float(known[f"no_batching_fcfs__{column}"])
-            assert found[name] == pytest.approx(expected, abs=0.00051), (known["instance"], name)
+            assert unit * (found[name] or 0.0) == pytest.approx(expected, abs=0.00051), (known["instance"], name)
 
 
 @pytest.mark.parametrize("name", ["1o50t100s1p100"])
 def test_the_packs_metrics_on_a_real_day(mdrp: Path, name: str) -> None:
     folder = mdrp / "instances" / name
-    instance = read_instance(folder)
-    schedule = dispatch_first_come(instance)
-    done = recomputed(folder, schedule)
+    run = first_come(folder)
+    done = recomputed(folder, run)
     couriers = rows(folder / "couriers.txt")
     online = active = 0
     for k, courier in enumerate(couriers):
@@ -126,8 +133,7 @@ def test_the_packs_metrics_on_a_real_day(mdrp: Path, name: str) -> None:
         "driver_restaurant_wait_time": sum(r["pickup"] - r["there"] for r in done) / len(done),
     }
     with ps.open(":memory:") as wh:
-        tables = to_tables(instance, schedule)
-        report = wh.ingest(tables, pack="delivery")
+        report = wh.ingest(to_tables(run), pack="delivery")
         assert "0 quarantined" in str(report)
         wh.build("delivery")
         found = wh.metric(*(f"delivery.{metric}" for metric in expected)).arrow.to_pylist()[0]

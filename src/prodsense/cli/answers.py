@@ -23,9 +23,11 @@ from prodsense.cli.common import (
     commands,
     examples,
     give,
+    opened,
     read,
     read_params,
     split_names,
+    warehouse_file,
     warehouse_url,
     write_rows,
     zone,
@@ -157,9 +159,17 @@ def analyze(
 ) -> None:
     """Rows of a named analysis.
 
-    `prodsense catalog --kind analysis` lists them with their parameters and defaults.
+    `prodsense catalog --kind analysis` lists them with their parameters and defaults. Those that are given all they
+    work on as parameters need no warehouse.
     """
     check_chart(chart)
-    given = read_params(params)
-    answer = read(warehouse_url(ctx, warehouse), lambda wh: wh.analyze(name, **given))
-    give(answer, form, False, chart)
+    give(_analysis(warehouse_url(ctx, warehouse), name, read_params(params)), form, False, chart)
+
+
+def _analysis(url: str, name: str, given: dict[str, str]) -> Rows:
+    path = warehouse_file(url)
+    if path is not None and not path.exists():
+        with opened(":memory:") as empty:
+            if any(given.get(param) for param in empty.find("analyses", name)[1].standalone):
+                return empty.analyze(name, **given)
+    return read(url, lambda wh: wh.analyze(name, **given))

@@ -134,13 +134,17 @@ class Model:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A named run of a method: `run(warehouse, **params)` returns rows and named extras."""
+    """A named run of a method: `run(warehouse, **params)` returns rows and named extras.
+
+    Given one of the parameters named in `standalone`, it reads no table, and so needs no warehouse.
+    """
 
     name: str
     says: str
     run: Callable[..., Any]
     params: tuple[Param, ...] = ()
     kind: Literal["analysis", "algorithm", "function"] = "analysis"
+    standalone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

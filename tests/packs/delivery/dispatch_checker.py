@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -94,24 +93,22 @@ def replay(
 
 def best_by_force(
     travel: Sequence[Sequence[float]], ready: Sequence[float], shop_of: Sequence[int], leave: float
-) -> float:
-    """Least sum of drop-off times over every sequence of stops, by trying them all; services of 4 minutes."""
+) -> tuple[float, float]:
+    """Least sum of drop-off times, and the earliest end that comes with it, over every sequence of stops by trying
+    them all; services of 4 minutes."""
     shops, orders = len(ready), len(shop_of)
-    best = math.inf
-    for sequence in itertools.permutations(range(1, 1 + shops + orders)):
-        here, now, total, seen = 0, leave, 0.0, set()
-        for node in sequence:
-            now += travel[here][node]
+    best = (math.inf, math.inf)
+
+    def go(here: int, now: float, total: float, left: frozenset[int]) -> None:
+        nonlocal best
+        if not left:
+            best = min(best, (total, now - 2))
+        for node in left:
+            there = now + travel[here][node] + 2
             if node <= shops:
-                seen.add(node - 1)
-                now = max(now + 2, ready[node - 1])
-            else:
-                if shop_of[node - 1 - shops] not in seen:
-                    break
-                now += 2
-                total += now
-            now += 2
-            here = node
-        else:
-            best = min(best, total)
+                go(node, max(there, ready[node - 1]) + 2, total, left - {node})
+            elif 1 + shop_of[node - 1 - shops] not in left:
+                go(node, there + 2, total + there, left - {node})
+
+    go(0, leave, 0.0, frozenset(range(1, 1 + shops + orders)))
     return best

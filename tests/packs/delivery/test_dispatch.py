@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import time
 from dataclasses import replace
 from datetime import date
 
@@ -21,6 +23,7 @@ from prodsense.packs.delivery.dispatch.bundles import Book
 from prodsense.packs.delivery.dispatch.compare import compare_algorithms, scorecard
 from prodsense.packs.delivery.dispatch.first_come import FirstCome
 from prodsense.packs.delivery.dispatch.learn import ReadyModel, learn
+from prodsense.packs.delivery.dispatch.matching import NEVER, assigned
 from prodsense.packs.delivery.dispatch.record import to_tables
 from prodsense.packs.delivery.dispatch.routes import exact_route
 from prodsense.packs.delivery.dispatch.search import Search, genetic, local_search
@@ -129,27 +132,55 @@ def points(size: int) -> st.SearchStrategy[list[tuple[int, int]]]:
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_routes_equal_brute_force(data: st.DataObject) -> None:
+    """Places on a small grid: many routes tie, and of those the one that ends first is asked for."""
     orders = data.draw(st.integers(1, 4))
-    shops = data.draw(st.integers(1, min(orders, 3)))
+    shops = data.draw(st.integers(1, orders))
     shop_of = [*range(shops), *data.draw(st.lists(st.integers(0, shops - 1), min_size=orders - shops,
                                                   max_size=orders - shops))]
     places = data.draw(points(1 + shops + orders))
     travel = [[math.ceil(math.dist(a, b)) for b in places] for a in places]
-    ready = data.draw(st.lists(st.integers(0, 30), min_size=shops, max_size=shops))
+    ready = data.draw(st.lists(st.integers(0, 60), min_size=shops, max_size=shops))
     found = exact_route(travel, ready, shop_of, 3.0, 4.0, 4.0)
-    assert found.cost == best_by_force(travel, ready, shop_of, 3.0)
+    assert (found.cost, found.end) == best_by_force(travel, ready, shop_of, 3.0)
     assert sorted(found.visits) == list(range(1, 1 + shops + orders))
 
 
-@pytest.mark.parametrize("shops", [1, 2])
-def test_routes_of_five_equal_brute_force(shops: int) -> None:
+@pytest.mark.parametrize(("shops", "wait"), [(1, 30), (2, 30), (3, 60), (5, 15), (5, 90)])
+def test_routes_of_five_equal_brute_force(shops: int, wait: int) -> None:
+    """Places and moments with fractions; as many restaurants as orders make 113,400 sequences."""
     rng = np.random.default_rng(shops)
-    for _ in range(3):
-        places = rng.integers(0, 25, (1 + shops + 5, 2)).tolist()
-        travel = [[math.ceil(math.dist(a, b)) for b in places] for a in places]
-        ready = rng.integers(0, 30, shops).tolist()
-        shop_of = (np.arange(5) % shops).tolist()
-        assert exact_route(travel, ready, shop_of, 0.0, 4.0, 4.0).cost == best_by_force(travel, ready, shop_of, 0.0)
+    places = rng.uniform(0, 25, (1 + shops + 5, 2)).tolist()
+    travel = [[math.dist(a, b) for b in places] for a in places]
+    ready = rng.uniform(0, wait, shops).tolist()
+    shop_of = (np.arange(5) % shops).tolist()
+    found = exact_route(travel, ready, shop_of, 0.0, 4.0, 4.0)
+    assert (found.cost, found.end) == pytest.approx(best_by_force(travel, ready, shop_of, 0.0))
+
+
+def test_routes_of_six_are_quick_and_no_worse_than_pairs_swapped() -> None:
+    """Six restaurants, 7.5 million sequences: what the route costs is told truly, and no swap of two stops helps."""
+    rng = np.random.default_rng(6)
+    places = rng.uniform(0, 25, (13, 2))
+    travel = np.ceil(np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))).tolist()
+    ready = rng.uniform(0, 30, 6).tolist()
+    exact_route(travel, ready, range(6), 0.0, 4.0, 4.0)  # what depends on the number of stops alone is kept
+    begun = time.process_time()
+    found = exact_route(travel, ready, range(6), 0.0, 4.0, 4.0)
+    assert time.process_time() - begun < 0.05
+
+    def cost(visits: list[int]) -> float:
+        now, here, total = 0.0, 0, 0.0
+        for node in visits:
+            now, here = now + travel[here][node] + 2, node
+            now, total = (max(now, ready[node - 1]) + 2, total) if node < 7 else (now + 2, total + now)
+        return total
+
+    assert found.cost == pytest.approx(cost(list(found.visits)))
+    for i, j in itertools.combinations(range(12), 2):
+        swapped = list(found.visits)
+        swapped[i], swapped[j] = swapped[j], swapped[i]
+        if all(swapped.index(1 + k) < swapped.index(7 + k) for k in range(6)):
+            assert found.cost <= cost(swapped) + 1e-6
 
 
 class Rogue(FirstCome):
@@ -328,6 +359,71 @@ def test_nothing_that_happens_later_reaches_an_estimate() -> None:
     early = world.placed < world.placed[half]
     # Kitchens that were late only later are seen only later.
     assert np.array_equal(model.ready(changed)[early], model.ready(same)[early])
+
+
+def spread_out(orders: int, couriers: list[tuple[float, float]], shops: list[tuple[float, float]]) -> World:
+    """Orders of the first restaurant, ready at 615, half a kilometre north of it; couriers all day."""
+    size = len(couriers)
+    return replace(
+        small_world(orders=orders, couriers=size, shops=len(shops)), home=np.full((orders, 2), [0.0, 500.0]),
+        placed=np.full(orders, 600.0), ready=np.full(orders, 615.0), shop=np.zeros(orders, np.int64),
+        shop_at=np.array(shops), start=np.array(couriers), on=np.full(size, 590.0), off=np.full(size, 900.0),
+        zone=np.zeros(orders, np.int64), batchable=np.ones(len(shops), bool), capacity=np.full(size, 4),
+    )  # fmt: skip
+
+
+def test_the_matching_spares_who_is_near_many_restaurants() -> None:
+    """Both are 5 minutes away; the first is between the order and the other restaurants, the second at the edge."""
+    world = spread_out(1, [(1750.0, 0.0), (-1750.0, 0.0)], [(0.0, 0.0), (3500.0, 0.0), (3500.0, 350.0)])
+    assert [t.courier for t in simulate(world, algorithm("matching_rolling_horizon")).trips] == [1]
+    assert [t.courier for t in simulate(world, algorithm("matching_rolling_horizon", spare=0.0)).trips] == [0]
+
+
+def test_bundles_join_when_the_other_courier_would_be_late() -> None:
+    """Two orders and two couriers, so no need to bundle; but the second is 40 minutes away and the first at the door."""
+    world = spread_out(2, [(0.0, 0.0), (14000.0, 0.0)], [(0.0, 0.0)])
+    (trip,) = simulate(world, algorithm("matching_rolling_horizon")).trips
+    assert (trip.courier, sorted(trip.orders)) == (0, [0, 1])
+    near = spread_out(2, [(0.0, 0.0), (0.0, 0.0)], [(0.0, 0.0)])
+    alone = simulate(near, algorithm("matching_rolling_horizon", save=0.0)).trips
+    assert sorted(t.orders for t in alone) == [(0,), (1,)]
+
+
+def test_trips_span_neighbouring_restaurants_where_they_may() -> None:
+    """Next door to each other cook two restaurants for two neighbours; a third order goes the other way."""
+    world = replace(
+        spread_out(3, [(0.0, 0.0), (0.0, 100.0)], [(0.0, 0.0), (0.0, 100.0)]), shop=np.array([0, 1, 0]),
+        home=np.array([[6000.0, 0.0], [6000.0, 100.0], [-6000.0, 0.0]]), ready=np.array([615.0, 618.0, 616.0]),
+    )  # fmt: skip
+    across = Limits(max_restaurants_per_batch=2)
+    run = simulate(world, algorithm("matching_rolling_horizon", limits=across))
+    replay(raw_of(world), run.trips, limits=across)
+    assert sorted(sorted(t.orders) for t in run.trips) == [[0, 1], [2]]
+    shared = next(t for t in run.trips if len(t.orders) == 2)
+    assert shared.stops[:2] == (-1, -2), "ready first, fetched first"
+    # The first when ready, the second, ready meanwhile, a service of 4 minutes and a minute of way later.
+    assert (run.picked[0], run.picked[1]) == (615.0, 620.0)
+    for other in (algorithm("matching_rolling_horizon"), algorithm("matching_rolling_horizon", limits=across)):
+        narrow = world if other.limits.max_restaurants_per_batch == 1 else replace(world, shops_per_trip=1)
+        assert all(sum(stop < 0 for stop in t.stops) == 1 for t in simulate(narrow, other).trips)
+    busy = small_world(5, orders=80, couriers=6)
+    run = simulate(busy, algorithm("matching_rolling_horizon", limits=across))
+    assert len(replay(raw_of(busy), run.trips, limits=across)) == int((run.courier >= 0).sum()) > 50
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
+def test_the_assignment_is_the_cheapest(shape: tuple[int, int]) -> None:
+    """Of every way to assign all rows or all columns; costs of all kinds, some pairs never."""
+    rng = np.random.default_rng(shape[0])
+    cost = rng.normal(-200, 60, shape) + 50 * rng.integers(0, 3, shape[1])
+    cost[rng.random(shape) < 0.1] = NEVER
+    rows, columns = assigned(cost)
+    best = min(
+        sum(cost[r, c] for r, c in enumerate(chosen)) if shape[0] <= shape[1]
+        else sum(cost[r, c] for c, r in enumerate(chosen))
+        for chosen in itertools.permutations(range(max(shape)), min(shape))
+    )
+    assert cost[rows, columns].sum() == pytest.approx(best)
 
 
 def test_pooling_takes_who_is_on_the_way() -> None:

@@ -148,6 +148,7 @@ ANALYSES = (
             Param("control", "text", "no_batching", "The algorithm to compare with."),
             Param("tables", "text", None, "Folder to write the dispatched days to, as tables of this pack."),
         ),
+        standalone=("instance",),
     ),
     Analysis(
         "dispatch_trial",
@@ -163,6 +164,7 @@ ANALYSES = (
             Param("repeats", "integer", 5, "Draws of the arms of each live design."),
             _CONFIDENCE,
         ),
+        standalone=("instance",),
     ),
     Analysis(
         "calculate_delivery_times",
@@ -176,5 +178,6 @@ ANALYSES = (
             Param("location_mapping", "text", REQUIRED, "Location to index."),
         ),
         "function",
+        standalone=("actions",),
     ),
 )

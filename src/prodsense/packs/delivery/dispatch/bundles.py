@@ -1,14 +1,15 @@
-"""Bundles of open orders of one restaurant: which go together when couriers are short.
+"""Bundles of open orders: which go together when couriers are short.
 
 Bundles begin as single orders. The pair whose joining delays its orders least is joined, again and again, until there
-are no more bundles than couriers or every further joining costs too much. What a bundle's best sequence of drop-offs
-is, and what it costs, does not depend on the courier or the moment, so it is found once and kept for the day.
+are no more bundles than couriers or every further joining costs too much. Orders of one restaurant may always join;
+those of several where the limits and the day allow it and both restaurants and customers are neighbours. What a
+bundle's best trip is, and what it costs, depends neither on the courier nor on the moment, so it is found once and kept
+for the day.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,23 +17,42 @@ from numpy.typing import NDArray
 
 from prodsense.packs.delivery.dispatch.engine import Limits, apart
 from prodsense.packs.delivery.dispatch.routes import LARGEST, exact_route
-from prodsense.packs.delivery.dispatch.world import World
+from prodsense.packs.delivery.dispatch.world import World, metres
+
+#: Orders of two restaurants are neighbours where the ways between these and between the customers are together at most
+#: this share of the shorter of the ways from restaurant to customer: beyond it little is saved.
+NEIGHBOURS = 0.5
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Orders of one restaurant. `drops` is their best sequence; minutes and metres count from the pickup.
+    """Orders that share a trip. `stops` are those of a `Job`; minutes and metres count from the first pickup.
 
-    `wait` is the sum of minutes from pickup to drop-off, `tail` those to the last drop-off.
+    `ready` is the first pickup from which no food on the way is waited for, `wait` the sum of minutes from there to
+    the drop-offs, `picked` those to the last pickup, `tail` those to the last drop-off.
     """
 
-    shop: int
     orders: tuple[int, ...]
-    drops: tuple[int, ...]
+    stops: tuple[int, ...]
     ready: float
     wait: float
+    picked: float
     tail: float
     metres: float
+
+    @property
+    def shop(self) -> int:
+        """The restaurant that is visited first."""
+        return -1 - self.stops[0]
+
+    @property
+    def shops(self) -> tuple[int, ...]:
+        return tuple(-1 - stop for stop in self.stops if stop < 0)
+
+    @property
+    def drops(self) -> tuple[int, ...]:
+        """The orders as they are dropped off."""
+        return tuple(stop for stop in self.stops if stop >= 0)
 
     @property
     def cost(self) -> float:
@@ -48,6 +68,12 @@ class Book:
     limits: Limits
     ready: NDArray
     known: dict[tuple[int, ...], Bundle | None] = field(default_factory=dict)
+    _kin: dict[int, NDArray] = field(default_factory=dict)
+
+    @property
+    def restaurants(self) -> int:
+        """Most restaurants of a trip."""
+        return min(self.limits.max_restaurants_per_batch, self.world.shops_per_trip)
 
     def single(self, order: int) -> Bundle:
         found = self.of((order,))
@@ -55,74 +81,117 @@ class Book:
         return found
 
     def of(self, orders: tuple[int, ...]) -> Bundle | None:
-        """The bundle of orders of one restaurant, given in ascending order."""
+        """The bundle of orders given in ascending order."""
         if orders not in self.known:
             self.known[orders] = self._make(orders)
         return self.known[orders]
 
     def _make(self, orders: tuple[int, ...]) -> Bundle | None:
         world = self.world
+        shops = list(dict.fromkeys(world.shop[list(orders)].tolist()))
         if len(orders) > 1 and (
-            len(orders) > min(self.limits.max_batch_size, LARGEST) or apart(world, self.limits, orders)
+            len(orders) > min(self.limits.max_batch_size, LARGEST) or len(shops) > self.restaurants
+            or apart(world, self.limits, orders)
         ):
             return None
-        shop = int(world.shop[orders[0]])
-        homes = world.home[list(orders)]
-        at = np.vstack([world.shop_at[shop], world.shop_at[shop], homes])
-        far = np.hypot(at[:, None, 0] - at[None, :, 0], at[:, None, 1] - at[None, :, 1])
+        at = np.vstack([world.shop_at[shops[0]], world.shop_at[shops], world.home[list(orders)]])
+        far = metres(at[:, None], at[None])
         travel = world.minutes(far)
-        half = world.pickup_service / 2
-        sequence: tuple[int, ...]
-        if len(orders) == 1:
-            drop = half + float(travel[1, 2]) + world.dropoff_service / 2
-            sequence, wait, tail = (0,), drop, drop
-        else:
-            # From a pickup at 0: the courier stands at the restaurant half a service before.
-            route = exact_route(
-                travel.tolist(), [0.0], [0] * len(orders), -half, world.pickup_service, world.dropoff_service
-            )
-            sequence, wait, tail = tuple(v - 2 for v in route.visits[1:]), route.cost, route.end
-        nodes = [1, *(k + 2 for k in sequence)]
-        length = float(far[nodes[:-1], nodes[1:]].sum())
-        latest = float(self.ready[list(orders)].max())
-        return Bundle(shop, orders, tuple(orders[k] for k in sequence), latest, wait, tail, length)
+        ready = [float(max(self.ready[i] for i in orders if world.shop[i] == shop)) for shop in shops]
+        first = 1 + len(shops)
+        visits: tuple[int, ...] = (1, 2)
+        if len(orders) > 1:
+            # Whichever restaurant is first, the courier stands there, as early as any food is ready.
+            travel[0, :first] = 0.0
+            visits = exact_route(
+                travel.tolist(), ready, [shops.index(int(world.shop[i])) for i in orders],
+                min(ready) - world.pickup_service / 2, world.pickup_service, world.dropoff_service,
+            ).visits
+        return self._timed(orders, shops, visits, travel, far, ready)
+
+    def _timed(
+        self, orders: tuple[int, ...], shops: list[int], visits: tuple[int, ...], travel: NDArray, far: NDArray,
+        ready: list[float],
+    ) -> Bundle:
+        """The bundle when driven without any waiting after the first pickup."""
+        half_pickup, half_drop = self.world.pickup_service / 2, self.world.dropoff_service / 2
+        first, here, now = 1 + len(shops), visits[0], half_pickup
+        begin, wait, picked, tail, length = ready[here - 1], 0.0, 0.0, 0.0, 0.0
+        for node in visits[1:]:
+            now += float(travel[here, node])
+            length += float(far[here, node])
+            here = node
+            if node < first:
+                picked = now + half_pickup
+                begin, now = max(begin, ready[node - 1] - picked), picked + half_pickup
+            else:
+                tail = now + half_drop
+                wait, now = wait + tail, tail + half_drop
+        stops = tuple(-1 - shops[v - 1] if v < first else orders[v - first] for v in visits)
+        return Bundle(orders, stops, begin, wait, picked, tail, length)
 
     def joined(self, a: Bundle, b: Bundle) -> tuple[float, Bundle] | None:
         """Minutes that joining costs the orders of both in sum, and the bundle; None where it may not be."""
+        if a.shops != b.shops and not all(self._neighbours(i)[j] for i in a.orders for j in b.orders):
+            return None
         made = self.of(tuple(sorted(a.orders + b.orders)))
         return None if made is None else (made.cost - a.cost - b.cost, made)
+
+    def _neighbours(self, order: int) -> NDArray:
+        """Which orders of the day are neighbours of one, or of its own restaurant."""
+        if order not in self._kin:
+            world = self.world
+            shop = world.shop[order]
+            own = world.carry[world.shop, np.arange(world.orders)]
+            between = world.between_shops[shop, world.shop] + metres(world.home[order], world.home)
+            self._kin[order] = (between <= NEIGHBOURS * np.minimum(own, own[order])) | (world.shop == shop)
+        return self._kin[order]
 
 
 def bundle(book: Book, orders: Sequence[int], couriers: int, dear: float) -> list[Bundle]:
     """Bundle open orders for so many couriers; no joining costs more than `dear` minutes an order that it moves."""
-    shops: dict[int, list[Bundle]] = {}
-    for order in orders:
-        shops.setdefault(int(book.world.shop[order]), []).append(book.single(order))
-    count = len(orders)
-    if count <= couriers or book.limits.max_batch_size == 1:
-        return [b for group in shops.values() for b in group]
-    # The cheapest joining of each restaurant; the one of all is taken, and its restaurant looked through again.
-    best = {shop: _cheapest(book, group) for shop, group in shops.items() if len(group) > 1}
-    while count > couriers and best:
-        shop = min(best, key=lambda s: (best[s][0], s))
-        cost, a, b, made = best[shop]
-        if cost == math.inf or cost > dear * min(len(a.orders), len(b.orders)) or made is None:
+    live = {k: book.single(order) for k, order in enumerate(orders)}
+    if len(live) <= couriers or book.limits.max_batch_size == 1:
+        return list(live.values())
+    at: dict[int, list[int]] = {}
+    for k, one in live.items():
+        at.setdefault(one.shop, []).append(k)
+
+    def others(k: int) -> Iterable[int]:
+        """Bundles that might join it."""
+        return live if book.restaurants > 1 else at[live[k].shop]
+
+    def cheapest(k: int, partners: Iterable[int]) -> _Pair | None:
+        """The cheapest joining of a bundle with a later one of these."""
+        found: _Pair | None = None
+        for j in partners:
+            joined = book.joined(live[k], live[j]) if j > k else None
+            if joined is not None and (found is None or joined[0] < found[0]):
+                found = (joined[0], k, j, joined[1])
+        return found
+
+    best = {k: pair for k in live if (pair := cheapest(k, others(k)))}
+    new = len(live)
+    while len(live) > couriers and best:
+        cost, i, j, made = min(best.values(), key=lambda pair: pair[:2])
+        if cost > dear * min(len(live[i].orders), len(live[j].orders)):
             break
-        group = [x for x in shops[shop] if x is not a and x is not b] + [made]
-        shops[shop] = group
-        count -= 1
-        if len(group) > 1:
-            best[shop] = _cheapest(book, group)
-        else:
-            del best[shop]
-    return [b for group in shops.values() for b in group]
+        for k in (i, j):
+            best.pop(k, None)
+            for shop in live.pop(k).shops:
+                at[shop].remove(k)
+        live[new] = made
+        for shop in made.shops:
+            at[shop].append(new)
+        for k in others(new):
+            kept = best.pop(k, None)
+            # Whoever lost the partner looks around again; the others look at the new bundle only.
+            pairs = [kept, cheapest(k, [new])] if kept and kept[2] in live else [cheapest(k, others(k))]
+            if found := [pair for pair in pairs if pair]:
+                best[k] = min(found, key=lambda pair: pair[:2])
+        new += 1
+    return list(live.values())
 
 
-def _cheapest(book: Book, group: list[Bundle]) -> tuple[float, Bundle, Bundle, Bundle | None]:
-    found: tuple[float, Bundle, Bundle, Bundle | None] = (math.inf, group[0], group[0], None)
-    for i, a in enumerate(group):
-        for b in group[i + 1 :]:
-            joined = book.joined(a, b)
-            if joined is not None and joined[0] < found[0]:
-                found = (joined[0], a, b, joined[1])
-    return found
+#: Minutes that joining costs, the two bundles by number, and what they make.
+_Pair = tuple[float, int, int, Bundle]

@@ -99,7 +99,7 @@ class Snapshot:
                 last[c] = trip
                 open_at.setdefault(single.shop, []).append(trip)
             free[trip.courier] = trip.pickup + trip.bundle.tail + self._half
-            reach[:, trip.courier] = self._after[trip.bundle.drops[-1]]
+            reach[:, trip.courier] = self._after[trip.bundle.stops[-1]]
         return total, trips
 
     def jobs(self, trips: Sequence[Planned]) -> list[Job]:
@@ -112,7 +112,7 @@ class Snapshot:
             courier = int(self.couriers[trip.courier])
             if not trip.first or view.free[courier] > view.minute or trip.there < trip.bundle.ready:
                 continue
-            job = Job(courier, (-1 - trip.bundle.shop, *trip.bundle.drops))
+            job = Job(courier, trip.bundle.stops)
             planned = timing(view.world, view.at[courier], view.minute, job.stops, view.ready)
             if broken(view.world, self.limits, job, planned, view.minute):
                 # Too long a way for a batch: its most urgent order goes alone.

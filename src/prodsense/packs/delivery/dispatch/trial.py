@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from prodsense.behavior.result import Answer
 from prodsense.errors import UsageError
+from prodsense.inference.paired import Difference, bootstrap_mean, interval, paired
 from prodsense.packs.delivery.dispatch.algorithms import algorithm
 from prodsense.packs.delivery.dispatch.engine import Algorithm, Job, Limits, View, simulate
 from prodsense.packs.delivery.dispatch.measures import censored_minutes
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 LEAST_WINDOW, LEAST_BURN_IN = 120.0, 30.0
 #: A design is off when it misses this share of the truth, by more than two errors of its own mean.
 TOLERATED = 0.25
-_BOOTSTRAPS = 2000
 
 Draw = Callable[[World, np.random.Generator], tuple[NDArray, NDArray]]
 
@@ -81,18 +81,6 @@ def looser(a: Limits, b: Limits) -> Limits:
     return replace(a, **numbers, allow_cross_zone_batching=a.allow_cross_zone_batching or b.allow_cross_zone_batching)
 
 
-@dataclass(frozen=True)
-class Effect:
-    """Treatment less control, in minutes, with its interval."""
-
-    estimate: float
-    se: float
-    low: float
-    high: float
-    p_value: float | None
-    units: int
-
-
 def paired_days(worlds: Sequence[World], control: Algorithm, treatment: Algorithm, seed: int = 0) -> NDArray:
     """Difference of mean minutes by day: the same orders, couriers and seed under both. A/A is exactly 0."""
     return np.array([
@@ -102,40 +90,17 @@ def paired_days(worlds: Sequence[World], control: Algorithm, treatment: Algorith
     ])
 
 
-def paired(differences: NDArray, confidence: float = 0.95) -> Effect:
-    """Mean of paired differences with Student's interval over days."""
-    from scipy import stats
-
-    size = len(differences)
-    mean = float(differences.mean())
-    if size < 2:
-        return Effect(mean, float("nan"), float("nan"), float("nan"), None, size)
-    se = float(differences.std(ddof=1) / np.sqrt(size))
-    half = float(stats.t.ppf(0.5 + confidence / 2, size - 1)) * se
-    if se == 0:
-        return Effect(mean, 0.0, mean, mean, 1.0 if mean == 0 else None, size)
-    return Effect(mean, se, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / se, size - 1)), size)
-
-
-def bootstrap(differences: NDArray, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Percentile interval of the mean over days drawn again."""
-    rng = np.random.default_rng(seed)
-    means = differences[rng.integers(len(differences), size=(_BOOTSTRAPS, len(differences)))].mean(axis=1)
-    tail = (1 - confidence) / 2
-    return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
-
-
-def _welch(a: NDArray, b: NDArray, confidence: float) -> Effect:
+def _welch(a: NDArray, b: NDArray, confidence: float) -> Difference:
     """As if orders were units that leave each other alone: what a naive readout does."""
     from scipy import stats
 
     found = stats.ttest_ind(b, a, equal_var=False)
     low, high = found.confidence_interval(confidence)
     se = float(np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)))
-    return Effect(float(b.mean() - a.mean()), se, float(low), float(high), float(found.pvalue), len(a) + len(b))
+    return Difference(float(b.mean() - a.mean()), se, float(low), float(high), float(found.pvalue), len(a) + len(b))
 
 
-def order_split(worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, confidence: float) -> Effect:
+def order_split(worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, confidence: float) -> Difference:
     """A coin for every order; both arms share the couriers."""
     rng = np.random.default_rng(seed)
     parts: tuple[list[NDArray], list[NDArray]] = ([], [])
@@ -149,7 +114,7 @@ def order_split(worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, 
 
 def switchback(
     worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, confidence: float, window: float, burn_in: float
-) -> Effect:
+) -> Difference:
     """A coin for every window of every day; orders placed in its first minutes are dropped."""
     rng = np.random.default_rng(seed)
     cells: list[tuple[float, float, bool]] = []
@@ -169,7 +134,7 @@ def switchback(
     return _by_cluster(cells, confidence)
 
 
-def day_split(worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, confidence: float) -> Effect:
+def day_split(worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, confidence: float) -> Difference:
     """Half of the days (each a region's) under each arm, drawn at random."""
     rng = np.random.default_rng(seed)
     arm = rng.permutation(np.arange(len(worlds)) % 2)
@@ -180,18 +145,15 @@ def day_split(worlds: Sequence[World], a: Algorithm, b: Algorithm, seed: int, co
     return _by_cluster(cells, confidence)
 
 
-def _by_cluster(cells: Sequence[tuple[float, float, bool]], confidence: float) -> Effect:
+def _by_cluster(cells: Sequence[tuple[float, float, bool]], confidence: float) -> Difference:
     """Effect on the mean with each cell a cluster (`inference.designs`, CR2)."""
-    from scipy import stats
-
     from prodsense.inference.designs import Clusters, cluster_effect
 
     total, weight, treated = (np.array(column) for column in zip(*cells, strict=True))
     fit = cluster_effect(Clusters(total.astype(float), weight.astype(float), treated, (), int(weight.sum())))
-    estimate, se, freedom = float(fit.beta[0]), float(fit.se[0]), max(float(fit.freedom[0]), 1.0)
-    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * se
-    p = float(2 * stats.t.sf(abs(estimate) / se, freedom)) if se > 0 else None
-    return Effect(estimate, se, estimate - half, estimate + half, p, fit.clusters)
+    return interval(
+        float(fit.beta[0]), float(fit.se[0]), max(float(fit.freedom[0]), 1.0), fit.clusters, confidence
+    )
 
 
 def dispatch_trial(
@@ -218,11 +180,11 @@ def dispatch_trial(
     judged = worlds(warehouse, instance, day, days, couriers, ready, seed)
     differences = paired_days(judged, a, b, seed)
     truth = paired(differences, confidence)
-    low, high = bootstrap(differences, confidence, seed) if len(judged) > 1 else (None, None)
+    low, high = bootstrap_mean(differences, confidence, seed) if len(judged) > 1 else (None, None)
     rows: list[dict[str, Any]] = [_row("paired days", [truth], truth, "sound: both arms meet the same orders")]
     early = "the queue of one arm outlasts the start of the next window"
     short = window < LEAST_WINDOW or burn_in < LEAST_BURN_IN
-    designs: list[tuple[str, Callable[[int], Effect], str]] = [
+    designs: list[tuple[str, Callable[[int], Difference], str]] = [
         (
             f"switchback of {window:g} minutes, {burn_in:g} burn-in",
             lambda s: switchback(judged, a, b, s, confidence, window, burn_in),
@@ -258,7 +220,7 @@ def dispatch_trial(
     )  # fmt: skip
 
 
-def _row(name: str, found: Sequence[Effect], truth: Effect, verdict: str) -> dict[str, Any]:
+def _row(name: str, found: Sequence[Difference], truth: Difference, verdict: str) -> dict[str, Any]:
     estimates = np.array([e.estimate for e in found])
     first = found[0]
 
