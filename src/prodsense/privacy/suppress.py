@@ -147,8 +147,7 @@ def protect(sizes: Mapping[Any, int], lines: Sequence[Sequence[Any]], k: int) ->
             if more is not None:
                 hidden.add(more)
                 todo.update(on[more])
-                break
-        else:
+        if not todo:
             return hidden
 
 
