@@ -358,7 +358,7 @@ METRICS = (
         "currency", "up", "mean(platform_revenue)",
     ),
     _carpool_ride(
-        "carpool_revenue", "Platform revenue of Carpool rides.", "currency", "up", "SUM(platform_revenue)", hidden=True,
+        "carpool_revenue", "Platform revenue of Carpool rides.", "currency", "up", "SUM(platform_revenue)",
     ),
     _carpool_ride(
         "carpool_rides", "Carpool rides whose revenue is known.", "count", "up", "COUNT(platform_revenue)", hidden=True,
