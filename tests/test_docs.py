@@ -253,6 +253,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 #: How packs other than delivery are simulated for their pages.
 SIMULATED = {
     "photos": {"days": 28, "scale": 0.6, "seed": 7},
+    "rideshare": {"days": 63, "scale": 0.3, "seed": 7},
     "stickiness": {"days": 90, "scale": 0.4, "seed": 7},
 }
 

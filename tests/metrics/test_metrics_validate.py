@@ -47,6 +47,9 @@ WRONG: list[tuple[Metric, str]] = [
     (metric("orders", source="", where="status = 'done'"), "belong to its parts"),
     (metric("count(*)", by=("quantity",)), "cannot be sliced by quantity"),
     (metric("count(*)", by=("colour",)), "no dimension named colour"),
+    (metric("count(*)", focus=("colour", "status = 'done'")), "no dimension named colour"),
+    (metric("count(*)", focus=("status", "statsu = 'done'")), "has no column statsu"),
+    (metric("orders + 1", source="", focus=("status", "status = 'done'")), "is derived; .*focus.* belong to its parts"),
 ]
 
 

@@ -54,8 +54,8 @@ def check_metric(metric: Metric, scope: Scope) -> None:
         plans = [compile(Request(metric.name), scope)]
         if any(leaf.rolling or leaf.per or leaf.last for leaf in parts):
             plans.append(compile(Request(metric.name, grain="month"), scope))
-        if metric.by:
-            plans += [compile(Request(metric.name, by=name), scope) for name in metric.by]
+        by = dict.fromkeys((*metric.by, *([metric.focus[0]] if metric.focus else [])))
+        plans += [compile(Request(metric.name, by=name), scope) for name in by]
     except UsageError as error:
         raise SqlError(f"{origin}: {error}") from None
     for plan in plans:

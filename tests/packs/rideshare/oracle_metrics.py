@@ -207,6 +207,7 @@ def measures(f: Fleet) -> dict[str, Measure]:
             f.opt_ins(), lambda a: None if not (r := ratio(total(x["after"] for x in a), total(x["before"] for x in a)))
             and r is None else r - 1, focus=("carpool_drivers", "opted in")),
         "revenue_per_carpool_ride": one(carpool(rides), lambda a: mean(r["platform_revenue"] for r in a)),
+        "carpool_revenue": one(carpool(rides), lambda a: total(r["platform_revenue"] for r in a)),
         "revenue_per_standard_ride": one(regular(rides), lambda a: mean(r["platform_revenue"] for r in a)),
         "platform_take_rate": one(rides, lambda a: both(a, "platform_revenue", "total_fare")),
         "profit_per_ride": one(rides, lambda a: mean(

@@ -140,6 +140,20 @@ def test_late_requests_are_linked_whatever_day_they_came(own_fleet: Warehouse) -
     assert waits["Regular"] == pytest.approx((600 + 4 * 86_400) / 2)
 
 
+def test_requests_without_a_ride_are_linked_by_rider_and_time(own_fleet: Warehouse) -> None:
+    """Rider 7 asked at 19:40 and rode at 20:00; a cancelled request and one of three hours before led to nothing."""
+    asked = {
+        "request_id": [700, 701, 702, 703], "rider_user_key": [7, 7, 7, 5],
+        "request_timestamp": ["2024-01-18 19:40:00", "2024-01-18 19:50:00", "2024-01-18 17:00:00", "2024-01-18 19:55:00"],
+        "requested_ride_type": ["Premium"] * 4, "cancelled_by": [None, "rider", None, None],
+    }  # fmt: skip
+    own_fleet.ingest(pa.table(asked), table="rideshare.fact_ride_requests")
+    own_fleet.build("rideshare")
+    assert by(own_fleet, "pickup_wait_time", "ride_type")["Premium"] == 1200
+    links = own_fleet.show("rideshare.request_links", where="request_id >= 700", limit=None).rows
+    assert [(row["ride_segment_id"], row["request_id"]) for row in links if row["is_of_segment"]] == [(12, 700)]
+
+
 def test_sessions_without_times_still_give_a_rate_and_waits() -> None:
     """Only seconds online are known: they count whole, and waits are those between rides of one day."""
     import prodsense.warehouse

@@ -39,6 +39,12 @@ CHARTS = (
     _whole("waits_by_hour", "Mean wait for a pickup by hour and ride type.", metrics=("pickup_wait_time",),
            by=("hour_of_day", "ride_type"), form="line"),
     _weekly("miles_avoided", "Vehicle miles that Carpool avoided.", metrics=("vehicle_miles_avoided",), form="bar"),
+    _whole("miles_avoided_by_city", "Vehicle miles that Carpool avoided, by city.", metrics=("vehicle_miles_avoided",),
+           by=("city",)),
+    _whole("utilisation_by_hour", "Share of online time with a rider on board, by hour.",
+           metrics=("driver_utilisation_rate",), by=("hour_of_day",), form="line"),
+    _whole("idle_by_opt_in", "Mean wait for the next fare, by how often drivers take Carpool.",
+           metrics=("driver_idle_time_between_fares",), by=("driver_carpool_opt_in_frequency",)),
 )
 
 DASHBOARDS = (
@@ -85,13 +91,12 @@ DASHBOARDS = (
             Section(
                 "City",
                 ("vehicle_miles_avoided", "emissions_avoided", "passengers_per_vehicle_mile", "carpool_fare_discount"),
-                ("miles_avoided",),
+                ("miles_avoided", "miles_avoided_by_city"),
             ),
             Section(
                 "Drivers",
                 ("driver_utilisation_rate", "driver_idle_time_between_fares", "fares_per_driver_trip"),
-                (Chart("utilisation_by_hour", "Share of online time with a rider on board, by hour.",
-                       metrics=("driver_utilisation_rate",), by=("hour_of_day",), grain="all", form="line"),),
+                ("utilisation_by_hour", "idle_by_opt_in"),
             ),
         ),
         role="partner",

@@ -310,6 +310,7 @@ METRICS = (
         "Mean miles that Carpool riders travel beyond the estimate for the same journey alone.",
         "miles", sql="mean(detour_miles)",
     ),
+    _detour("carpool_journeys", "Journeys of riders in Carpool rides.", "count", sql="COUNT(*)", hidden=True),
     # Money
     _earned(
         "driver_earnings_per_hour",
@@ -357,7 +358,7 @@ METRICS = (
         "currency", "up", "mean(platform_revenue)",
     ),
     _carpool_ride(
-        "carpool_revenue", "Platform revenue of Carpool rides.", "currency", "up", "SUM(platform_revenue)", hidden=True,
+        "carpool_revenue", "Platform revenue of Carpool rides.", "currency", "up", "SUM(platform_revenue)",
     ),
     _carpool_ride(
         "carpool_rides", "Carpool rides whose revenue is known.", "count", "up", "COUNT(platform_revenue)", hidden=True,
@@ -430,6 +431,10 @@ METRICS = (
         )
     ),
     # Trouble
+    Metric(
+        "carpool_bookings", "Carpool bookings made.", "count", "up", "COUNT(*)", source="bookings", where="is_carpool",
+        hidden=True,
+    ),
     _cancelled(
         "carpool_rider_cancellation_rate", "Carpool bookings cancelled by the rider over Carpool bookings. By"
         " ride_type beside Regular.",

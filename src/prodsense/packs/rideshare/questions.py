@@ -50,7 +50,7 @@ QUESTIONS = (
             "average_fill_rate", "average_fill_rate_occupied", "average_detour_time_per_rider",
             "average_detour_distance_per_rider", "driver_earnings_per_hour", "driver_earnings_per_mile",
             "driver_earnings_per_hour_difference", "driver_earnings_per_mile_difference",
-            "driver_earnings_change_after_opt_in", "revenue_per_carpool_ride", "revenue_per_standard_ride",
+            "driver_earnings_change_after_opt_in", "carpool_revenue", "revenue_per_carpool_ride", "revenue_per_standard_ride",
             "platform_take_rate", "profit_per_ride", "cost_per_passenger_mile", "cost_per_passenger_mile_reduction",
             "carpool_rider_csat", "carpool_rider_nps", "rider_satisfaction_price", "rider_satisfaction_travel_time",
             "rider_satisfaction_co_passenger", "carpool_driver_dsat", "carpool_driver_nps",

@@ -43,6 +43,8 @@ BEFORE, NEVER = -1, 10**6
 class Effects:
     """What is planted, with its size. `Effects.none()` is a fleet without any of it."""
 
+    #: Two zones in eight get Carpool after a third of the days, two after five ninths: 1; 0: all had it before.
+    launches: float = 1.0
     #: Requests that Carpool adds in a zone from its launch there on, as a fraction.
     launch_volume: float = 0.25
     #: Carpool fare below the Regular fare of the same journey alone, as a fraction.
@@ -50,11 +52,11 @@ class Effects:
     #: Minutes that each further rider adds to a journey in Summit, above the usual ones.
     summit_detour: float = 2.0
     #: The same in Summit in the last seven days, on top.
-    detour_surge: float = 4.0
+    detour_surge: float = 6.0
     #: Chance that a rider cancels, for each minute of wait.
     cancel_per_minute: float = 0.015
     #: Waits of Carpool requests in Lakeside in the last seven days, as a fraction more.
-    wait_surge: float = 1.5
+    wait_surge: float = 2.0
     #: Share of one driver's shared rides whose pickup sequences contradict the times.
     bad_sequences: float = 1.0
     #: Chance to ask for Carpool, added for riders in the treatment of the price test.
@@ -138,6 +140,8 @@ def make_city(start: date, days: int, scale: float, streams: Streams, effects: E
     centres = np.tile(geography.ring(len(ZONES), RADIUS_MILES), (len(CITIES), 1))
     at = geography.scatter(rng, centres, np.repeat(np.arange(zones), PLACES_A_ZONE), SPREAD_MILES)
     cohort = np.array([BEFORE, days // 3, days * 5 // 9, NEVER])
+    if not effects.launches:
+        cohort[1:3] = BEFORE
     # Two zones of each cohort in each city, drawn.
     launch = np.concatenate([cohort[rng.permutation(np.repeat(np.arange(4), 2))] for _ in CITIES])
     size = max(round(RIDERS_A_REQUEST * REQUESTS * len(ZONES) * scale), 20) * len(CITIES)

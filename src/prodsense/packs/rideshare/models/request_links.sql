@@ -1,6 +1,6 @@
 -- Which request led to which journey, each way at most one: by the journey's request_id, else by the request's
--- ride_segment_id, else by ride and rider. Of several the one that was not cancelled, then the latest request before the
--- pickup, then the first.
+-- ride_segment_id, else by ride and rider; where a request names neither, by rider and time, up to two hours before the
+-- pickup. Of several the one that was not cancelled, then the latest request before the pickup, then the first.
 -- key: ride_segment_id, request_id
 -- column: ride_segment_id = journey
 -- column: request_id = request
@@ -18,6 +18,15 @@ WITH candidates AS (
     SELECT s.ride_segment_id, q.request_id, 3
     FROM fact_ride_requests AS q
     JOIN fact_ride_segments AS s ON s.ride_id = q.ride_id AND s.rider_user_key = q.rider_user_key
+    UNION ALL
+    SELECT s.ride_segment_id, q.request_id, 4
+    FROM fact_ride_requests AS q
+    JOIN fact_ride_segments AS s
+        ON s.rider_user_key = q.rider_user_key
+        AND q.request_timestamp <= s.segment_pickup_timestamp
+        AND q.request_timestamp >= add_minutes(s.segment_pickup_timestamp, -120)
+    WHERE q.ride_id IS NULL AND q.ride_segment_id IS NULL AND s.request_id IS NULL
+        AND q.cancelled_by IS NULL AND q.cancelled_timestamp IS NULL
 ),
 best AS (
     SELECT ride_segment_id, request_id, MIN(way) AS way
