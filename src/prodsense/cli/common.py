@@ -78,12 +78,14 @@ SqlOption = Annotated[bool, typer.Option("--sql", help="Print the statements ins
 #: The role that the command runs as, and what is known of who asks (``NAME=VALUE``); None for the owner of the file.
 _ROLE: ContextVar[str | None] = ContextVar("role", default=None)
 _ACTOR: ContextVar[tuple[str, ...]] = ContextVar("actor", default=())
+_SHOWS_SQL: ContextVar[bool] = ContextVar("shows_sql", default=True)
 
 
 def forget_role() -> None:
     """Nobody's role is in force: called before a command's options are read."""
     _ROLE.set(None)
     _ACTOR.set(())
+    _SHOWS_SQL.set(True)
 
 
 def add_role_options(command: Any) -> None:
@@ -199,7 +201,9 @@ def _in_role(warehouse: Warehouse) -> Warehouse:
         if not equals or not name.strip():
             raise UsageError(f"--actor {text}: write it as NAME=VALUE")
         attributes.setdefault(name.strip(), []).append(value)
-    return warehouse.as_role(role, **attributes)
+    seen = warehouse.as_role(role, **attributes)
+    _SHOWS_SQL.set(seen.shows_sql())
+    return seen
 
 
 def there(url: str) -> Path | None:
@@ -263,7 +267,7 @@ def write_rows(rows: Any, form: Format) -> None:
 
 def give(rows: Any, form: Format, sql: bool, chart: Path | None) -> None:
     """Write an answer (or its statements) to stdout and its picture to a file."""
-    if sql and _ROLE.get() and not rows.sql:
+    if sql and not _SHOWS_SQL.get():
         raise ForbiddenError(f"role {_ROLE.get()} may not see SQL; leave out --sql")
     if sql and form is Format.table:
         print(";\n\n".join(rows.sql) + ";")
