@@ -30,6 +30,9 @@ def serve(
     https: Annotated[
         bool, typer.Option("--https", help="Cookies for https only: behind a proxy that speaks it.")
     ] = False,
+    rate: Annotated[
+        int, typer.Option("--rate", metavar="N", min=1, help="Requests a minute that one user or token may make.")
+    ] = 600,
     browser: Annotated[bool, typer.Option("--open", help="Open a browser, signed in as admin.")] = False,
     warehouse: WarehouseOption = None,
 ) -> None:
@@ -45,7 +48,7 @@ def serve(
     there(url)
     interval = seconds(every, "--every") if every else None
     project = find_project()
-    settings = Settings(timezone=(project.timezone if project else "") or "UTC", secure=https)
+    settings = Settings(timezone=(project.timezone if project else "") or "UTC", secure=https, api_rate=rate)
     with opened(url) as wh:
         wh.role_settings = project.roles if project else {}
         site = Site(wh, settings, project=project)

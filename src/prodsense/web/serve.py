@@ -32,7 +32,8 @@ def run(site: Site, host: str, port: int, *, every: float | None = None, browser
 
         webbrowser.open(link)
     # Whom to believe about the asker's address is uvicorn's own setting (FORWARDED_ALLOW_IPS): by default this machine.
-    config = uvicorn.Config(create_app(site), log_level="warning", server_header=False, proxy_headers=True)
+    config = uvicorn.Config(create_app(site), log_level="warning", server_header=False, proxy_headers=True,
+                            timeout_keep_alive=75)
     with ExitStack() as beside:
         site.store.remember(ADDRESS, address)
         beside.callback(site.store.remember, ADDRESS, "")
