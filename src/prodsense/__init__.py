@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from prodsense.errors import ContractError, ProdsenseError, SqlError, UsageError
+from prodsense.errors import ContractError, ForbiddenError, ProdsenseError, SqlError, UsageError
 from prodsense.packs.catalogue import catalog
 from prodsense.warehouse import Warehouse, open
 
@@ -45,7 +45,8 @@ _METHODS = {
 }  # fmt: skip
 
 __all__ = [  # noqa: PLE0604
-    "ContractError", "ProdsenseError", "SqlError", "UsageError", "Warehouse", "catalog", "open", *_METHODS,
+    "ContractError", "ForbiddenError", "ProdsenseError", "SqlError", "UsageError", "Warehouse", "catalog", "open",
+    *_METHODS,
 ]  # fmt: skip
 
 

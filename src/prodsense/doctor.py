@@ -157,6 +157,7 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
     from prodsense.inference.checks import check_detector, check_tree
     from prodsense.inference.declared import check as check_experiment
     from prodsense.metrics import Scope, check_dimension, check_metric, check_query
+    from prodsense.privacy.check import check_people, check_role, check_subject
 
     scope = Scope.of(pack)
     for dimension in pack.dimensions.values():
@@ -180,6 +181,11 @@ def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"event table of {pack.name}", partial(check_query, text, scope)
     for tree in pack.trees.values():
         yield f"tree {pack.name}.{tree.name}", partial(check_tree, tree, scope)
+    for role in pack.roles.values():
+        yield f"role {pack.name}.{role.name}", partial(check_role, role, pack, scope)
+    for subject in pack.subjects.values():
+        yield f"subject {pack.name}.{subject.name}", partial(check_subject, subject, pack, scope)
+    yield f"people of {pack.name}", partial(check_people, pack, scope)
     for detector in pack.detectors.values():
         yield f"detector {pack.name}.{detector.name}", partial(check_detector, detector, scope)
 

@@ -76,17 +76,20 @@ class Warehouse:
         self.engine.close()
 
     def as_role(self, name: str, **attributes: Any) -> Warehouse:
-        """The same warehouse as a role sees it: ``wh.as_role("partner", restaurant_id=7)``.
+        """The same warehouse as a role sees it: ``wh.as_role("partner", restaurant_id=7)``, several values as a list.
 
-        Every statement is rewritten to the rows and columns that the role may see; verbs and artefacts that it may not
-        use raise ForbiddenError. `attributes` are what is known of who asks, several values as a list. Raises
-        UsageError for an unknown role or attribute, and where one is missing.
+        Statements are rewritten to the rows and columns that it may see; what it may not use raises ForbiddenError, and
+        an unknown role, or an attribute that is unknown or missing, UsageError.
         """
         from prodsense.privacy.restrict import open_packs
         from prodsense.privacy.roles import grant
 
         grants = grant(name, [self.pack(pack) for pack in self.packs], attributes, self.role_settings)
         return self if name == "admin" else RoleWarehouse(self, open_packs(self, grants))
+
+    def shows_sql(self) -> bool:
+        """Whether who asks may see statements (see `as_role`)."""
+        return True
 
     # -- packs and names ---------------------------------------------------------------------------
 
@@ -199,10 +202,9 @@ class Warehouse:
         return [load_pack(name) for name in (self.packs or pack_names())]
 
     def forget(self, subject: Any, pack: str | None = None, kind: str | None = None, dry_run: bool = False) -> Rows:
-        """Delete a person's rows from all contracted tables, and refuse them in loads to come.
+        """Delete a person's rows from all contracted tables, and refuse them in loads to come; one row a table.
 
-        `subject` is the person's key, `kind` what sort of person (the pack's first by default). One row a table; the
-        days touched are restated by the next build. `dry_run` only counts.
+        `subject` is the person's key, `kind` what sort of person (the pack's first by default); `dry_run` only counts.
         """
         from prodsense.privacy.forget import forget
 

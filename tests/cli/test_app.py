@@ -17,9 +17,9 @@ from .conftest import Cli
 
 #: The verbs of the design, in its order.
 VERBS = [
-    "demo", "init", "simulate", "ingest", "stream", "build", "restate", "catalog", "schema", "lineage", "show", "metric",
-    "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "survival", "cohorts",
-    "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
+    "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "lineage", "show",
+    "metric", "query", "analyze", "answer", "dashboard", "report", "serve", "sessions", "retention", "lifecycle", "funnel",
+    "survival", "cohorts", "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
     "doctor",
 ]
 

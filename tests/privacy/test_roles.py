@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from prodsense.contracts.vocabulary import Param, Role
+from prodsense.contracts.vocabulary import Role
 from prodsense.errors import ForbiddenError, ProdsenseError, UsageError
 from prodsense.packs import load_pack, pack_names
 from prodsense.privacy.restrict import Restricted
@@ -398,4 +398,3 @@ def test_a_role_of_no_pack_has_no_rights() -> None:
     assert partner.condition("bare.anything") is None
     assert not any(partner.may(kind, "bare") for kind in ("metrics", "rows", "queries"))
     assert grant("analyst", [Bare()], {}).condition("other.anything") is None
-    assert Param("x").name == "x"

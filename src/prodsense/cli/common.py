@@ -78,12 +78,14 @@ SqlOption = Annotated[bool, typer.Option("--sql", help="Print the statements ins
 #: The role that the command runs as, and what is known of who asks (``NAME=VALUE``); None for the owner of the file.
 _ROLE: ContextVar[str | None] = ContextVar("role", default=None)
 _ACTOR: ContextVar[tuple[str, ...]] = ContextVar("actor", default=())
+_SHOWS_SQL: ContextVar[bool] = ContextVar("shows_sql", default=True)
 
 
 def forget_role() -> None:
     """Nobody's role is in force: called before a command's options are read."""
     _ROLE.set(None)
     _ACTOR.set(())
+    _SHOWS_SQL.set(True)
 
 
 def add_role_options(command: Any) -> None:
@@ -165,8 +167,23 @@ def opened(url: str, *, read_only: bool = False) -> Iterator[Warehouse]:
 
     # An engine has no read-only option to be asked for unless it is one file that several may read.
     options: dict[str, Any] = {"read_only": True} if read_only else {}
-    with Warehouse(open_engine(url, **options), notify=notify) as warehouse:
+    try:
+        engine = open_engine(url, **options)
+    except LockedError as error:
+        raise LockedError(f"{error.message}{_served(url)}") from None
+    with Warehouse(engine, notify=notify) as warehouse:
         yield _in_role(warehouse)
+
+
+def _served(url: str) -> str:
+    """What to do where the owner of a file is a server."""
+    path = warehouse_file(url)
+    if path is None or not path.with_name(f"{path.stem}.web.sqlite").exists():
+        return ""
+    from prodsense.web.store import address_of
+
+    address = address_of(str(path))
+    return f"; it is served at {address}: ask, load and build there, or by its API (docs/serve.md)" if address else ""
 
 
 def _in_role(warehouse: Warehouse) -> Warehouse:
@@ -184,7 +201,9 @@ def _in_role(warehouse: Warehouse) -> Warehouse:
         if not equals or not name.strip():
             raise UsageError(f"--actor {text}: write it as NAME=VALUE")
         attributes.setdefault(name.strip(), []).append(value)
-    return warehouse.as_role(role, **attributes)
+    seen = warehouse.as_role(role, **attributes)
+    _SHOWS_SQL.set(seen.shows_sql())
+    return seen
 
 
 def there(url: str) -> Path | None:
@@ -248,7 +267,7 @@ def write_rows(rows: Any, form: Format) -> None:
 
 def give(rows: Any, form: Format, sql: bool, chart: Path | None) -> None:
     """Write an answer (or its statements) to stdout and its picture to a file."""
-    if sql and _ROLE.get() and not rows.sql:
+    if sql and not _SHOWS_SQL.get():
         raise ForbiddenError(f"role {_ROLE.get()} may not see SQL; leave out --sql")
     if sql and form is Format.table:
         print(";\n\n".join(rows.sql) + ";")

@@ -23,6 +23,7 @@ from prodsense.cli.common import (
     commands,
     draw,
     examples,
+    give,
     notify,
     read,
     split_names,
@@ -240,10 +241,7 @@ def experiment(
             segments=split_names(segment), shares=_shares(split), time=time or "", where=where or "",
             winsorize=winsorize, planned_units=planned, aa=aa, **{k: v for k, v in shared.items() if v is not None},
         )
-    if sql and form is Format.table:
-        print(";\n\n".join(answer.sql) + ";")
-    else:
-        write_rows(answer, form)
+    give(answer, form, sql, None)
     if aa and (out or chart):
         raise UsageError("--aa gives rows; it has no readout to write")
     if out:

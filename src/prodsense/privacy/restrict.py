@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from prodsense.errors import ForbiddenError, NotBuiltError, UsageError
+from prodsense.errors import ForbiddenError, NotBuiltError, ProdsenseError, UsageError
 from prodsense.privacy.guard import Guard
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Restricted(_Base):
         self._under = under
         self.grants = grants
         self._trusted = trusted
-        self.role_settings: Mapping[str, Any] = under.role_settings
+        self.role_settings = under.role_settings
 
     def __repr__(self) -> str:
         return f"Warehouse({self.engine.location!r}, role={self.grants.name!r})"
@@ -177,14 +177,21 @@ class Restricted(_Base):
         """The result with the statements as they ran, or with none where the role may see none."""
         if self._trusted or not hasattr(result, "statements"):
             return result
-        if not self._shows_sql():
+        if not self.shows_sql():
             return replace(result, statements=())
         guard = self.engine
         assert isinstance(guard, Guard)
-        return replace(result, statements=tuple(guard.guarded(tree, params) for tree, params in result.statements))
+        shown = []
+        for tree, params in result.statements:
+            try:
+                shown.append(guard.guarded(tree, params))
+            except ProdsenseError:
+                continue  # over data that was offered for a while, or a step that is no SELECT
+        return replace(result, statements=tuple(shown))
 
-    def _shows_sql(self) -> bool:
-        return self.grants.raw_sql and (not isinstance(self._under, Restricted) or self._under._shows_sql())
+    def shows_sql(self) -> bool:
+        """Whether the role may see statements; answers of others carry none."""
+        return self.grants.raw_sql and (not isinstance(self._under, Restricted) or self._under.shows_sql())
 
     def query(self, name: str, **params: Any) -> Rows:
         from prodsense.metrics.result import Rows
@@ -217,8 +224,12 @@ class Restricted(_Base):
     def experiment(self, name: str, **params: Any) -> Any:
         if self._trusted:
             return super().experiment(name, **params)
+        from prodsense.privacy.suppress import suppress_readout
+
         pack, found = self.find("experiments", name)
-        return self._with_sql(self._declared().experiment(f"{pack.name}.{found.name}", **params))
+        answer = self._declared().experiment(f"{pack.name}.{found.name}", **params)
+        k = self._k(pack.name)
+        return self._with_sql(suppress_readout(answer, k) if k else answer)
 
     def policies(self, *names: str, pack: str | None = None, **params: Any) -> list[Any]:
         if self._trusted:
@@ -229,7 +240,8 @@ class Restricted(_Base):
             self._need("policies", owner)
         found = self._declared().policies(*names, pack=pack, **params)
         # Violations are single rows: where groups only are shown, their number is.
-        return [self._counted(result) if self._k(result.pack) else result for result in found]
+        shown = [self._counted(result) if self._k(result.pack) else result for result in found]
+        return [replace(result, violations=self._with_sql(result.violations)) for result in shown]
 
     @staticmethod
     def _counted(result: Any) -> Any:
@@ -249,14 +261,14 @@ class Restricted(_Base):
                 self._need("detectors", pack or "")
         for owner in () if names else [pack] if pack else self.packs:
             self._need("detectors", owner)
-        return self._declared().detect(*names, pack=pack, **options)
+        return self._with_sql(self._declared().detect(*names, pack=pack, **options))
 
     def explain(self, metric: str, before: Any, after: Any, **options: Any) -> Any:
         if self._trusted:
             return super().explain(metric, before, after, **options)
         pack, found = self.find("metrics", metric)
         self._need("explain", pack.name)
-        return self._declared().explain(f"{pack.name}.{found.name}", before, after, **options)
+        return self._with_sql(self._declared().explain(f"{pack.name}.{found.name}", before, after, **options))
 
     def findings(self, state: str | None = None, **moves: Any) -> Rows:
         for pack in self.packs:

@@ -114,14 +114,20 @@ def protect(sizes: Mapping[Any, int], lines: Sequence[Sequence[Any]], k: int) ->
             on.setdefault(cell, []).append(number)
 
     def next_of(cells: Sequence[Any]) -> Any:
-        """The cell shown that is on most lines with the first hidden one; of several the next behind it."""
+        """The cell shown that is on most lines with the first hidden one; of several the next behind it.
+
+        A cell that is alone on a line comes last: its sum tells it, so that it hides nothing.
+        """
         first = min((cell for cell in cells if cell in hidden), key=order.__getitem__)
         lines_of_first, start = set(on.get(first, ())), order[first]
-        shown = [cell for cell in cells if cell not in hidden]
-        return min(
-            shown, default=None,
-            key=lambda cell: (-len(lines_of_first.intersection(on.get(cell, ()))), order[cell] < start, order[cell]),
-        )
+
+        def rank(cell: Any) -> tuple[Any, ...]:
+            mine = on.get(cell, ())
+            alone = sum(len(lines[number]) == 1 for number in mine)
+            shared = len(lines_of_first.intersection(mine))
+            return alone, -shared, order[cell] < start, order[cell]
+
+        return min((cell for cell in cells if cell not in hidden), key=rank, default=None)
 
     todo = {number for cell in hidden for number in on.get(cell, ())}
     while True:
@@ -337,6 +343,29 @@ def suppress_rows(
         kept = {n: None if gone and n not in keys and _is_number(value) else value for n, value in row.items()}
         shown.append({**kept, "suppressed": gone})
     return shown, bool(hidden)
+
+
+def suppress_readout(readout: Any, k: int) -> Any:
+    """An experiment's readout without effects on fewer than `k` units, nor segments where one is so small."""
+    from prodsense.metrics.result import Rows
+
+    def small(row: Mapping[str, Any]) -> bool:
+        sizes = [value for name, value in row.items() if name == "units" or name.startswith("n_")]
+        return any(isinstance(size, (int, float)) and 0 < size < k for size in sizes)
+
+    rows, segments = readout.rows, list(readout.extras.get("segments") or ())
+    gone = [small(row) for row in rows]
+    # Effects on all units less those on the other segments would tell of the small one.
+    parts = any(map(small, segments))
+    if not any(gone) and not parts:
+        return readout
+    shown = [
+        {name: None if hide and _is_number(value) else value for name, value in row.items()}
+        for row, hide in zip(rows, gone, strict=True)
+    ]
+    extras = {**readout.extras, **({"segments": []} if parts else {})}
+    note = f"effects on fewer than {k} units are not shown" + (", nor segments beside one so small" if parts else "")
+    return replace(readout, arrow=Rows.from_rows(shown).arrow, extras=extras, notes=(*readout.notes, note))
 
 
 def _is_number(value: Any) -> bool:
