@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,9 @@ class Project:
     timezone: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     roles: Mapping[str, Any] = field(default_factory=dict)
+    #: ``[[report]]`` and ``[smtp]``, read by `prodsense.web.reports`.
+    reports: Sequence[Mapping[str, Any]] = ()
+    smtp: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sources(self) -> Path:
@@ -63,20 +66,22 @@ def read_project(path: Path) -> Project:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
-    known: dict[str, type] = {"pack": str, "warehouse": str, "timezone": str, "params": dict, "roles": dict}
+    known: dict[str, type] = {
+        "pack": str, "warehouse": str, "timezone": str, "params": dict, "roles": dict, "report": list, "smtp": dict,
+    }
     for name, value in settings.items():
         if name not in known:
             hint = did_you_mean(name, set(known)) or f" Known: {', '.join(known)}."
             raise UsageError(f"{path}: no setting named {name}.{hint}")
         if not isinstance(value, known[name]):
-            kind = "a table" if known[name] is dict else "a text"
+            kind = {"dict": "a table", "list": "a list of tables ([[report]])"}.get(known[name].__name__, "a text")
             raise UsageError(f"{path}: {name} should be {kind}, not {value!r}")
     warehouse = settings.get("warehouse", "")
     if warehouse and "://" not in warehouse and warehouse != ":memory:":
         warehouse = str(path.parent / Path(warehouse).expanduser())
     return Project(
         path.parent, settings.get("pack", ""), warehouse, settings.get("timezone", ""), settings.get("params", {}),
-        settings.get("roles", {}),
+        settings.get("roles", {}), tuple(settings.get("report", ())), settings.get("smtp", {}),
     )
 
 

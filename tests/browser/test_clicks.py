@@ -282,3 +282,31 @@ def test_a_token_is_shown_once(visit: Any) -> None:
     assert token not in page.content()
     page.click("button[aria-label='Remove weekly report']")
     assert not visitor.context.request.get("/api/v1/dashboards", headers={"Authorization": f"Bearer {token}"}).ok
+
+
+def test_print_takes_the_whole_page_in_light(visit: Any, shots: Path) -> None:
+    visitor = visit(dark=True)
+    page = visitor.page
+    visitor.open(SCORECARD)
+    page.evaluate("""() => { window.print = () => {
+        window.printed = document.querySelectorAll("[aria-busy], [data-chart]:not(.drawn)").length;
+        window.colours = document.querySelector(".plot svg").innerHTML; }; }""")
+    page.click("[data-print]")
+    for _ in range(200):
+        if page.evaluate("window.printed !== undefined"):
+            break
+        page.wait_for_timeout(100)
+    assert page.evaluate("window.printed") == 0
+    assert "#3c5fae" in page.evaluate("window.colours")  # the light palette's first colour
+    page.emulate_media(media="print")
+    page.screenshot(path=shots / "print.png", full_page=True)
+    assert not page.locator(".rail").is_visible()
+
+
+def test_a_part_that_is_refused_says_why(visit: Any) -> None:
+    visitor = visit("partner")
+    page = visitor.page
+    visitor.open("/catalogue")
+    refused = page.evaluate("""() => fetch("/explore/delivery.on_time_rate/why/answer", { headers: { "X-Part": "1" } })
+        .then((answer) => answer.text())""")
+    assert "may not" in refused and "<html" not in refused

@@ -18,8 +18,8 @@ from .conftest import Cli
 #: The verbs of the design, in its order.
 VERBS = [
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "lineage", "show",
-    "metric", "query", "analyze", "answer", "dashboard", "sessions", "retention", "lifecycle", "funnel", "survival", "cohorts",
-    "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
+    "metric", "query", "analyze", "answer", "dashboard", "report", "serve", "sessions", "retention", "lifecycle", "funnel",
+    "survival", "cohorts", "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
     "doctor",
 ]
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "analyze": Entry("Answers", "answers", "Rows of a named analysis."),
     "answer": Entry("Answers", "pages", "A question with its numbers, tables and pictures."),
     "dashboard": Entry("Answers", "pages", "Write a dashboard as one HTML file or a picture."),
+    "report": Entry("Answers", "serve", "Write or send the reports of a project."),
     "serve": Entry("Answers", "serve", "Dashboards, explorer, alerts and a JSON API in a browser."),
     "sessions": Entry("Behaviour", "behavior_activity", "Runs of events of one user without a long gap."),
     "retention": Entry("Behaviour", "behavior_activity", "Which share of the users comes back, by day of entry."),
@@ -67,7 +68,7 @@ COMMANDS: dict[str, Entry] = {
 #: Commands that write, or read no warehouse: the others may be asked in a role.
 _NO_ROLE = frozenset({
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "power",
-    "assign", "serve",
+    "assign", "serve", "report",
 })  # fmt: skip
 
 

@@ -167,8 +167,23 @@ def opened(url: str, *, read_only: bool = False) -> Iterator[Warehouse]:
 
     # An engine has no read-only option to be asked for unless it is one file that several may read.
     options: dict[str, Any] = {"read_only": True} if read_only else {}
-    with Warehouse(open_engine(url, **options), notify=notify) as warehouse:
+    try:
+        engine = open_engine(url, **options)
+    except LockedError as error:
+        raise LockedError(f"{error.message}{_served(url)}") from None
+    with Warehouse(engine, notify=notify) as warehouse:
         yield _in_role(warehouse)
+
+
+def _served(url: str) -> str:
+    """What to do where the owner of a file is a server."""
+    path = warehouse_file(url)
+    if path is None or not path.with_name(f"{path.stem}.web.sqlite").exists():
+        return ""
+    from prodsense.web.store import address_of
+
+    address = address_of(str(path))
+    return f"; it is served at {address}: ask, load and build there, or by its API (docs/serve.md)" if address else ""
 
 
 def _in_role(warehouse: Warehouse) -> Warehouse:

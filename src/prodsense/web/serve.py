@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import ExitStack
 
-from prodsense.errors import ProdsenseError
+from prodsense.errors import ProdsenseError, UsageError
 from prodsense.web.app import create_app
+from prodsense.web.jobs import Timer, refresh_job
+from prodsense.web.reports import Reporter, read_reports
 from prodsense.web.site import Site
+from prodsense.web.store import ADDRESS
 
 ADMIN = "admin"
 
 
-def run(site: Site, host: str, port: int, *, browser: bool = False) -> None:
-    """Serve until interrupted."""
+def run(site: Site, host: str, port: int, *, every: float | None = None, browser: bool = False) -> None:
+    """Serve until interrupted; with `every` the project's sources are loaded and built each so many seconds."""
     import uvicorn
 
+    reports = read_reports(site.project)
+    if every is not None and (site.project is None or not site.project.pack):
+        raise UsageError("--every loads a project's sources: start in its folder, and name its pack in prodsense.toml")
     listening = listen(host, port)
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
     link = f"{address}/sign-in/{admin_link(site)}"
@@ -24,8 +31,18 @@ def run(site: Site, host: str, port: int, *, browser: bool = False) -> None:
         import webbrowser
 
         webbrowser.open(link)
-    config = uvicorn.Config(create_app(site), log_level="warning", server_header=False, proxy_headers=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    # Whom to believe about the asker's address is uvicorn's own setting (FORWARDED_ALLOW_IPS): by default this machine.
+    config = uvicorn.Config(create_app(site), log_level="warning", server_header=False, proxy_headers=True,
+                            timeout_keep_alive=75)
+    with ExitStack() as beside:
+        site.store.remember(ADDRESS, address)
+        beside.callback(site.store.remember, ADDRESS, "")
+        if site.project is not None and every is not None:
+            project = site.project
+            beside.callback(Timer(site.jobs, every, "refresh", lambda: refresh_job(project)).stop)
+        if site.project is not None and reports:
+            beside.callback(Reporter(site, site.project, reports).stop)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def admin_link(site: Site) -> str:
@@ -42,6 +59,8 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # From here on whoever follows the printed link waits instead of being turned away.
+        listening.listen(128)
     except OSError as error:
         listening.close()
         raise ProdsenseError(f"cannot listen at {host}:{port}: {error.strerror}; choose another with --port") from None

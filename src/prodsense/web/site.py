@@ -8,14 +8,13 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from prodsense.errors import ForbiddenError, ProdsenseError, UnsupportedError, UsageError
 from prodsense.web.actor import Actor
 from prodsense.web.cache import Cache
 from prodsense.web.jobs import Jobs
-from prodsense.web.store import Store
+from prodsense.web.store import Store, store_path
 
 if TYPE_CHECKING:
     from prodsense.engines.duckdb import DuckDBEngine, DuckDBReader
@@ -194,11 +193,3 @@ def policy_of(actor: Actor) -> Hashable:
     """What decides what somebody sees: those alike share their answers."""
     values = ((name, value if isinstance(value, str) else tuple(value)) for name, value in actor.attributes.items())
     return actor.role, tuple(sorted(values, key=lambda item: item[0]))
-
-
-def store_path(location: str) -> str:
-    """Where the store of a warehouse lies: beside its file."""
-    if location == ":memory:":
-        return location
-    path = Path(location).expanduser()
-    return str(path.with_name(f"{path.stem}.web.sqlite"))

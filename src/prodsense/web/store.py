@@ -15,9 +15,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prodsense.errors import UsageError
 from prodsense.web.actor import Actor
@@ -102,6 +103,15 @@ class Store:
         with self._changing() as db:
             db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (secrets.token_urlsafe(32),))
             return str(db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()[0])
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a small fact (JSON) under a name."""
+        self._change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"fact {name}", json.dumps(value)))
+
+    def remembered(self, name: str, otherwise: Any = None) -> Any:
+        """What was kept under a name."""
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", (f"fact {name}",))
+        return json.loads(rows[0]["value"]) if rows else otherwise
 
     # -- users -------------------------------------------------------------------------------------
 
@@ -285,6 +295,31 @@ class Store:
     def drop_annotation(self, identity: str) -> bool:
         """Drop a known event; False when there is none."""
         return bool(self._change("DELETE FROM annotations WHERE id = ?", (identity,)))
+
+
+#: Under this name a server keeps its address while it runs.
+ADDRESS = "address"
+
+
+def address_of(location: str) -> str:
+    """Where a warehouse was last served and not stopped; empty where it never was."""
+    path = store_path(location)
+    if path == ":memory:" or not Path(path).is_file():
+        return ""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=1)) as db:
+            row = db.execute("SELECT value FROM meta WHERE name = ?", (f"fact {ADDRESS}",)).fetchone()
+    except sqlite3.Error:
+        return ""
+    return str(json.loads(row[0]) or "") if row else ""
+
+
+def store_path(location: str) -> str:
+    """Where the store of a warehouse lies: beside its file."""
+    if location == ":memory:":
+        return location
+    path = Path(location).expanduser()
+    return str(path.with_name(f"{path.stem}.web.sqlite"))
 
 
 def hash_password(password: str) -> str:

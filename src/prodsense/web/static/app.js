@@ -6,7 +6,9 @@ const root = document.documentElement;
 // -- light and dark ---------------------------------------------------------------------------------
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+let printing = false;
+// Paper is light.
+const isDark = () => !printing && (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
   button.addEventListener("click", () => {
@@ -124,10 +126,21 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "300px" });
 
 function redraw() {
-  for (const place of drawn.keys()) {
-    if (place.isConnected) draw(place).catch((error) => tell(place, error));
-    else drawn.delete(place);
+  for (const place of drawn.keys()) if (!place.isConnected) drawn.delete(place);
+  return Promise.all([...drawn.keys()].map((place) => draw(place).catch((error) => tell(place, error))));
+}
+
+/** Print the page as a whole: its parts fetched, its charts drawn, in light colours. */
+async function printWhole() {
+  while (document.querySelector("[data-src][aria-busy]")) {
+    await Promise.all([...document.querySelectorAll("[data-src][aria-busy]")].map(fill));
   }
+  printing = true;
+  await Promise.all([...document.querySelectorAll("[data-chart]:not(.drawn)")].map(draw));
+  await redraw();
+  print();
+  printing = false;
+  redraw();
 }
 
 let resizing;
@@ -139,23 +152,28 @@ addEventListener("resize", () => {
     }
   }, 150);
 });
-addEventListener("beforeprint", () => {
-  for (const place of document.querySelectorAll("[data-chart]:not(.drawn)")) draw(place);
-});
 
 // -- parts that come later ---------------------------------------------------------------------------
 
 const waiting = [];
 let running = 0;
 
-async function fill(place) {
+/** Fetch a part, once even where it is asked for twice. */
+function fill(place) {
+  place.coming ??= fetched(place).finally(() => { delete place.coming; });
+  return place.coming;
+}
+
+async function fetched(place) {
   try {
     const address = new URL(place.dataset.src, location.href);
     // Charts are laid out for the width of their place: how many columns a legend has, which labels fit.
     address.searchParams.set("w", Math.max(300, place.clientWidth - 40));
     const answer = await fetch(address, { headers: { "X-Part": "1" } });
-    if (answer.status === 401) { location.reload(); return; }
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    // Signed out meanwhile: the page itself leads to the way in.
+    if (answer.redirected) { location.reload(); return; }
+    // A refusal is a part too, and says what to do.
+    if (!answer.ok && (answer.status >= 500 || answer.status === 429)) throw new Error(`the server answered ${answer.status}`);
     place.innerHTML = await answer.text();
     start(place);
   } catch (error) {
@@ -209,7 +227,7 @@ document.addEventListener("click", async (event) => {
   const open = event.target.closest("[data-dialog]");
   if (open) document.getElementById(open.dataset.dialog).showModal();
   if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
-  if (event.target.closest("[data-print]")) print();
+  if (event.target.closest("[data-print]")) printWhole();
   for (const menu of document.querySelectorAll("details.pop[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }

@@ -105,9 +105,12 @@ def add_token(
     attributes: Annotated[str, Form()] = "", days: Annotated[str, Form()] = "90",
 ) -> Response:
     """Make a token; the page then shows it this once."""
+    if days and not days.isdigit():
+        raise UsageError(f"{days!r} is no number of days; leave it empty for a token without an end")
     wanted = checked(
-        admin.NewToken, label=label.strip(), role=role, attributes=read_attributes(attributes), days=days or None
-    )
+        admin.NewToken, label=label.strip(), role=role, attributes=read_attributes(attributes),
+        days=int(days) if days else None,
+    )  # fmt: skip
     return _tokens(request, site, admin.add_token(site, who, wanted).token)
 
 
