@@ -32,7 +32,7 @@ QUESTIONS = (
         ),
         notes={
             "upload_usability_observations": "Numbers say where uploads stop, watching people says why. Let a handful"
-            " of them post a photo on their own phone and network while thinking aloud, and write down each stumble"
+            " of people post a photo on their own phone and network while thinking aloud, and write down each stumble"
             " with its phase, how many had it and how bad it was. Put the list beside friction_by_step: a stumble that"
             " many had in a phase without errors or waiting is one of design, not of engineering.",
         },

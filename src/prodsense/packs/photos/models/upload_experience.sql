@@ -39,6 +39,7 @@ rows_of_days AS (
     UNION ALL
     SELECT upload_id, date_of(answered_at), 0, 0, NULL, 0, score, 0, 0
     FROM ease_answers
+    WHERE score IS NOT NULL
     UNION ALL
     SELECT upload_id, date_of(started_at), 0, 0, NULL, 0, NULL,
         CASE WHEN is_upload_problem THEN 1 ELSE 0 END, CASE WHEN is_compression THEN 1 ELSE 0 END
