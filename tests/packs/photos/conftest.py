@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pack_kit import opened_copy, tiny_file
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
-
-TINY = Path(__file__).parent / "tiny"
 
 
 def fill(warehouse: Warehouse, tables: Mapping[str, Any]) -> None:
@@ -40,10 +38,7 @@ def made(tables: Mapping[str, Any]) -> Warehouse:
 @pytest.fixture(scope="session")
 def built_app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse file with the tiny app in it: loading once is slow enough."""
-    path = tmp_path_factory.mktemp("photos") / "app.duckdb"
-    with prodsense.warehouse.open(path) as warehouse:
-        fill(warehouse, {file.stem: file for file in TINY.glob("*.csv")})
-    return path
+    return tiny_file("photos", tmp_path_factory.mktemp("photos") / "app.duckdb")
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +51,7 @@ def app(built_app: Path) -> Iterator[Warehouse]:
 @pytest.fixture
 def own_app(built_app: Path, tmp_path: Path) -> Iterator[Warehouse]:
     """A copy of the tiny app that a test may change."""
-    path = tmp_path / "app.duckdb"
-    shutil.copy(built_app, path)
-    with prodsense.warehouse.open(path) as warehouse:
+    with opened_copy(built_app, tmp_path) as warehouse:
         yield warehouse
 
 

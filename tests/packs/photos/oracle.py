@@ -10,7 +10,7 @@ from functools import cache
 from statistics import median
 from typing import Any
 
-from .conftest import TINY
+from pack_kit import tiny_folder
 
 Row = dict[str, Any]
 Value = float | None
@@ -31,7 +31,7 @@ ALL_CATEGORIES = (
 
 
 def read(table: str) -> list[Row]:
-    with (TINY / f"{table}.csv").open() as file:
+    with (tiny_folder("photos") / f"{table}.csv").open() as file:
         return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pack_kit import tiny_folder
 
 from prodsense.packs.photos.analyses import STAGES
 from prodsense.warehouse import Warehouse
 
-from .conftest import TINY, made
+from .conftest import made
 
 
 def value(app: Warehouse, name: str, **asked: Any) -> Any:
@@ -214,7 +215,7 @@ def bare() -> Iterator[Warehouse]:
     """The tiny app of a team that has only what the metrics are said to need."""
     tables = {}
     for name, columns in NEEDED.items():
-        rows = list(csv.DictReader((TINY / f"{name}.csv").open()))
+        rows = list(csv.DictReader((tiny_folder("photos") / f"{name}.csv").open()))
         kept = [{c: row[c] or None for c in columns.split()} for row in rows]
         tables[name] = [row for row in kept if any(row.values())]
     with made(tables) as app:
