@@ -26,6 +26,12 @@ def _qualified(sql: str, schema: str, origin: str) -> exp.Expression:
 
 
 @lru_cache(maxsize=1024)
+def _reads(sql: str, schema: str, origin: str) -> frozenset[str]:
+    """The relations that a model reads; each question asks for them, to see whether they are built."""
+    return frozenset(sources(_qualified(sql, schema, origin)))
+
+
+@lru_cache(maxsize=1024)
 def _normalised(sql: str) -> str:
     """The text without comments and layout, and the macros it calls: what decides a model's rows.
 
@@ -48,7 +54,7 @@ def standing_on(models: Mapping[str, Model], only: Iterable[str]) -> dict[str, M
             continue
         found.add(name)
         try:
-            reads = sources(_qualified(models[name].sql, name.rpartition(".")[0], models[name].path or name))
+            reads = _reads(models[name].sql, name.rpartition(".")[0], models[name].path or name)
         except SqlError:
             continue  # the graph says what is wrong with it
         waiting += [read for read in reads if read in models]
@@ -97,7 +103,7 @@ class Graph:
             tree = _qualified(model.sql, schema, origin)
         except SqlError as error:
             return Node(name, model, None, frozenset(), error.message)
-        reads = frozenset(sources(tree))
+        reads = _reads(model.sql, schema, origin)
         known = [*models, *self.tables]
         for relation in sorted(reads):
             if relation not in models and relation not in self.tables and not relation.startswith("prodsense."):
