@@ -81,6 +81,11 @@ def test_the_best_algorithm_reaches_its_bars_on_all_instances(mdrp: Path) -> Non
     for name, row in anchors.items():
         assert 100 * found[name]["on_time_ceiling"] == pytest.approx(float(row["bound_ontime40_pct"]), abs=0.006)
     assert np.mean([m["click_to_door"] for m in found.values()]) <= 32.7
+    assert np.mean([m["on_time"] for m in found.values()]) >= 0.78
+    # Food waits less than under another implementation of such a matching (2.39 minutes), on most of the days too.
+    theirs = {name: float(row["lap_lazy_batch__RtP"]) for name, row in anchors.items()}
+    assert np.mean([m["ready_to_pickup"] for m in found.values()]) <= 1.9 < np.mean(list(theirs.values()))
+    assert sum((found[name]["ready_to_pickup"] or 0.0) < theirs[name] for name in anchors) >= 13
     exact = {name: float(row["exact_ctd"]) for name, row in anchors.items() if row["exact_ctd"]}
     assert len(exact) == 8
     gap = np.mean([found[name]["click_to_door"] for name in exact]) / np.mean(list(exact.values())) - 1
@@ -91,7 +96,7 @@ def test_the_best_algorithm_reaches_its_bars_on_all_instances(mdrp: Path) -> Non
 
 @pytest.mark.slow
 def test_batching_pays_when_couriers_lack(mdrp: Path) -> None:
-    """About 2.5 orders a courier-hour: undelivered at least halved against the same matching without bundles."""
+    """About 2.5 orders a courier-hour: undelivered at least halved, and at least 4% less driving, than without bundles."""
     lost = {"matching_without_batches": 0.0, "matching_rolling_horizon": 0.0}
     miles = dict(lost)
     for name in ("1o100t100s1p100", "4o50t100s1p100", "6r50t100s1p100"):
@@ -102,4 +107,4 @@ def test_batching_pays_when_couriers_lack(mdrp: Path) -> None:
             lost[which] += found["undelivered"] or 0.0
             miles[which] += found["miles_per_delivery"] or 0.0
     assert lost["matching_rolling_horizon"] < 0.5 * lost["matching_without_batches"]
-    assert miles["matching_rolling_horizon"] < miles["matching_without_batches"]
+    assert miles["matching_rolling_horizon"] < 0.96 * miles["matching_without_batches"]

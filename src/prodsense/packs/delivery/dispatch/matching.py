@@ -64,9 +64,11 @@ class Matching:
     #: What a minute of waiting since ready adds to an order's claim on a courier.
     age: float = 1.5
     #: What weighs against a minute of food waiting: one of driving to the restaurant, one that a courier is nearer to
-    #: the mean restaurant than another, and one of a courier's time that joining saves.
-    drive: float = 0.3
-    spare: float = 0.4
+    #: the mean restaurant than another, one from the first pickup to the last drop-off, so that where couriers lack the
+    #: short trips go first, and one of a courier's time that joining saves.
+    drive: float = 0.1
+    spare: float = 0.2
+    short: float = 2.0
     save: float = 1.0
 
     def begin(self, world: World) -> None:
@@ -120,7 +122,7 @@ class Matching:
             possible &= size <= np.maximum(world.capacity[couriers], 1)[:, None]
         claim = size * (CLAIM + self.age * np.maximum(now - ready, 0.0))
         central = reach.mean(axis=1, keepdims=True) / world.metres_per_minute
-        cost = size * (pickup - ready) + self.drive * (there - leave) - self.spare * central - claim
+        cost = size * (pickup - ready) + self.drive * (there - leave) - self.spare * central + self.short * tail - claim
         rows, columns = assigned(np.where(possible, cost, NEVER))
         kept = possible[rows, columns]
         return Pairs(bundles, couriers, leave[:, 0], there, pickup, possible, rows[kept], columns[kept])
