@@ -136,8 +136,8 @@ def test_one_person_may_ride_and_drive(changed: Warehouse) -> None:
 
 def test_a_rider_with_two_journeys_shares_with_nobody(fleet: Warehouse) -> None:
     rows = {row["ride_id"]: row for row in fleet.query("rideshare.riders_sharing_a_ride").rows}
-    assert (rows[104]["riders"], rows[104]["is_shared"]) == (1, False)
-    assert (rows[103]["riders"], rows[103]["is_shared"]) == (1, False)  # Carpool, but alone
+    assert (rows[104]["rider_count"], rows[104]["is_shared"]) == (1, False)
+    assert (rows[103]["rider_count"], rows[103]["is_shared"]) == (1, False)  # Carpool, but alone
     assert by(fleet, "revenue_per_carpool_ride", "matched_passengers_in_batch")[3] == 7.5
 
 
