@@ -94,7 +94,7 @@ def test_utilisation_of_one_day(fleet: Warehouse) -> None:
 
 def test_riders_sharing(fleet: Warehouse) -> None:
     rows = {row["ride_id"]: row for row in fleet.query("rideshare.riders_sharing_a_ride").rows}
-    assert {k: r["riders"] for k, r in rows.items()} == {
+    assert {k: r["rider_count"] for k, r in rows.items()} == {
         101: 3, 102: 1, 103: 1, 104: 1, 105: 0, 106: 1, 108: 1, 109: 1, 110: 1, 111: 1, 112: 0, 113: 1, 114: 2, 115: 1,
         116: 1, 117: 1, 118: 2,
     }  # fmt: skip

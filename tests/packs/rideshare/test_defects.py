@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+import prodsense.warehouse
 from prodsense.errors import UsageError
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
 PACK = load_pack("rideshare")
+
+
+@pytest.fixture(scope="module")
+def changed(built_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """The tiny fleet with more rides and requests: 106 ends; user 6 drives 200; 201 has the keys of another day."""
+    path = tmp_path_factory.mktemp("changed") / "fleet.duckdb"
+    shutil.copy(built_fleet, path)
+    rides = {
+        "ride_id": [106, 200, 201], "driver_user_key": [13, 6, None], "ride_type_key": [1, 1, 3],
+        "start_timestamp": ["2024-01-17 10:00:00", "2024-01-18 21:00:00", "2024-01-16 23:50:00"],
+        "end_timestamp": ["2024-01-17 10:30:00", "2024-01-18 21:20:00", "2024-01-17 00:25:00"],
+        "total_duration": [1800, None, None], "date_key": [None, None, 20240117], "time_key": [None, None, 2350],
+    }  # fmt: skip
+    asked = {
+        "request_id": [600, 700, 701, 702, 703], "rider_user_key": [5, 7, 7, 7, 5], "ride_id": [117, *[None] * 4],
+        "request_timestamp": ["2024-02-01 12:10:00", "2024-01-18 19:40:00", "2024-01-18 19:50:00",
+                              "2024-01-18 17:00:00", "2024-01-18 19:55:00"],
+        "requested_ride_type": ["Regular", *["Premium"] * 4], "cancelled_by": [None, None, "rider", None, None],
+    }  # fmt: skip
+    with prodsense.warehouse.open(path) as warehouse:
+        warehouse.ingest(pa.table(rides), table="rideshare.fact_rides")
+        warehouse.ingest(pa.table(asked), table="rideshare.fact_ride_requests")
+        assert warehouse.build("rideshare").ok
+        yield warehouse
 
 
 def number(warehouse: Warehouse, name: str, **asked: Any) -> Any:
@@ -65,15 +93,13 @@ def test_a_ride_without_segments_is_a_ride_of_its_type(fleet: Warehouse) -> None
     assert broken["ride_id"] == 112
 
 
-def test_only_completed_rides_count(own_fleet: Warehouse) -> None:
-    before = number(own_fleet, "total_ride_volume"), number(own_fleet, "driver_earnings_per_hour")
-    ride = {"ride_id": [106], "end_timestamp": ["2024-01-17 10:30:00"], "total_duration": [1800]}
-    own_fleet.ingest(pa.table({**ride, "start_timestamp": ["2024-01-17 10:00:00"], "ride_type_key": [1]}),
-                     table="rideshare.fact_rides")  # fmt: skip
-    own_fleet.build("rideshare")
-    after = number(own_fleet, "total_ride_volume"), number(own_fleet, "driver_earnings_per_hour")
-    assert before == (16, pytest.approx(211.5 / (27_600 / 3600)))
-    assert after == (17, pytest.approx(220.5 / (29_400 / 3600)))  # with its segment and the payment it had already
+def test_only_completed_rides_count(fleet: Warehouse, changed: Warehouse) -> None:
+    """With its end, 106 counts, with its segment and the payment it had already; so do the two new rides."""
+    (before,), (after,) = (
+        w.metric("rideshare.total_ride_volume", "rideshare.driver_earnings_per_hour", grain="all").rows for w in (fleet, changed)
+    )
+    assert before == {"total_ride_volume": 16, "driver_earnings_per_hour": pytest.approx(211.5 / (27_600 / 3600))}
+    assert after == {"total_ride_volume": 19, "driver_earnings_per_hour": pytest.approx(220.5 / (29_400 / 3600))}
 
 
 def test_days_and_hours_are_those_of_the_start(fleet: Warehouse) -> None:
@@ -86,13 +112,10 @@ def test_days_and_hours_are_those_of_the_start(fleet: Warehouse) -> None:
     assert by(fleet, "total_ride_volume", "hour_of_day", since="2024-01-20", until="2024-01-21") == {8: 1, 12: 1, 13: 1}
 
 
-def test_keys_of_dates_are_those_of_the_start(own_fleet: Warehouse) -> None:
-    assert own_fleet.policies("rideshare.ride_keys_match_start")[0].holds
-    ride = {"ride_id": [104], "start_timestamp": ["2024-01-16 23:50:00"], "end_timestamp": ["2024-01-17 00:25:00"]}
-    own_fleet.ingest(pa.table({**ride, "date_key": [20240117], "time_key": [2350]}), table="rideshare.fact_rides")
-    own_fleet.build("rideshare")
-    (broken,) = own_fleet.policies("rideshare.ride_keys_match_start")[0].violations.rows
-    assert (broken["ride_id"], broken["violation"]) == (104, "date_key is not the day of the start")
+def test_keys_of_dates_are_those_of_the_start(fleet: Warehouse, changed: Warehouse) -> None:
+    assert fleet.policies("rideshare.ride_keys_match_start")[0].holds
+    (broken,) = changed.policies("rideshare.ride_keys_match_start")[0].violations.rows
+    assert (broken["ride_id"], broken["violation"]) == (201, "date_key is not the day of the start")
 
 
 def test_riders_are_placed_by_their_own_pickup(fleet: Warehouse) -> None:
@@ -105,20 +128,16 @@ def test_riders_are_placed_by_their_own_pickup(fleet: Warehouse) -> None:
     }  # fmt: skip
 
 
-def test_one_person_may_ride_and_drive(own_fleet: Warehouse) -> None:
-    """User 6 rides in 108 and now drives a ride too: as a driver with a rating, as a rider with demographics."""
-    ride = {"ride_id": [200], "driver_user_key": [6], "ride_type_key": [1], "start_timestamp": ["2024-01-18 21:00:00"],
-            "end_timestamp": ["2024-01-18 21:20:00"]}  # fmt: skip
-    own_fleet.ingest(pa.table(ride), table="rideshare.fact_rides")
-    own_fleet.build("rideshare")
-    assert by(own_fleet, "daily_active_carpool_drivers", "driver_rating", since="2024-01-18")["4.8-5.0"] > 0
-    assert by(own_fleet, "daily_active_carpool_riders", "rider_demographics", since="2024-01-18")["45-54, male"] > 0
+def test_one_person_may_ride_and_drive(changed: Warehouse) -> None:
+    """User 6 rides in 108 and drives 200: as a driver with a rating, as a rider with demographics."""
+    assert by(changed, "daily_active_carpool_drivers", "driver_rating", since="2024-01-18")["4.8-5.0"] > 0
+    assert by(changed, "daily_active_carpool_riders", "rider_demographics", since="2024-01-18")["45-54, male"] > 0
 
 
 def test_a_rider_with_two_journeys_shares_with_nobody(fleet: Warehouse) -> None:
     rows = {row["ride_id"]: row for row in fleet.query("rideshare.riders_sharing_a_ride").rows}
-    assert (rows[104]["riders"], rows[104]["is_shared"]) == (1, False)
-    assert (rows[103]["riders"], rows[103]["is_shared"]) == (1, False)  # Carpool, but alone
+    assert (rows[104]["rider_count"], rows[104]["is_shared"]) == (1, False)
+    assert (rows[103]["rider_count"], rows[103]["is_shared"]) == (1, False)  # Carpool, but alone
     assert by(fleet, "revenue_per_carpool_ride", "matched_passengers_in_batch")[3] == 7.5
 
 
@@ -130,34 +149,20 @@ def test_internal_users_are_left_out(fleet: Warehouse) -> None:
     assert by(fleet, "carpool_rider_csat", "zone")["Uptown"] is None  # only the internal rider scored 108
 
 
-def test_late_requests_are_linked_whatever_day_they_came(own_fleet: Warehouse) -> None:
+def test_requests_are_linked_whatever_day_they_came(changed: Warehouse) -> None:
     """A trip booked four days ahead waits from the request on; the link is found though the days differ."""
-    asked = {"request_id": [600], "rider_user_key": [5], "ride_id": [117], "requested_ride_type": ["Regular"],
-             "request_timestamp": ["2024-02-01 12:10:00"], "trip_purpose": ["leisure"]}  # fmt: skip
-    own_fleet.ingest(pa.table(asked), table="rideshare.fact_ride_requests")
-    own_fleet.build("rideshare")
-    waits = by(own_fleet, "pickup_wait_time", "ride_type", since="2024-02-05")
-    assert waits["Regular"] == pytest.approx((600 + 4 * 86_400) / 2)
+    assert by(changed, "pickup_wait_time", "ride_type", since="2024-02-05")["Regular"] == (600 + 4 * 86_400) / 2
 
 
-def test_requests_without_a_ride_are_linked_by_rider_and_time(own_fleet: Warehouse) -> None:
+def test_requests_without_a_ride_are_linked_by_rider_and_time(changed: Warehouse) -> None:
     """Rider 7 asked at 19:40 and rode at 20:00; a cancelled request and one of three hours before led to nothing."""
-    asked = {
-        "request_id": [700, 701, 702, 703], "rider_user_key": [7, 7, 7, 5],
-        "request_timestamp": ["2024-01-18 19:40:00", "2024-01-18 19:50:00", "2024-01-18 17:00:00", "2024-01-18 19:55:00"],
-        "requested_ride_type": ["Premium"] * 4, "cancelled_by": [None, "rider", None, None],
-    }  # fmt: skip
-    own_fleet.ingest(pa.table(asked), table="rideshare.fact_ride_requests")
-    own_fleet.build("rideshare")
-    assert by(own_fleet, "pickup_wait_time", "ride_type")["Premium"] == 1200
-    links = own_fleet.show("rideshare.request_links", where="request_id >= 700", limit=None).rows
+    assert by(changed, "pickup_wait_time", "ride_type")["Premium"] == 1200
+    links = changed.show("rideshare.request_links", where="request_id >= 700", limit=None).rows
     assert [(row["ride_segment_id"], row["request_id"]) for row in links if row["is_of_segment"]] == [(12, 700)]
 
 
 def test_sessions_without_times_still_give_a_rate_and_waits() -> None:
     """Only seconds online are known: they count whole, and waits are those between rides of one day."""
-    import prodsense.warehouse
-
     rides = {
         "ride_id": [1, 2, 3], "driver_user_key": [7, 7, 7], "ride_type_key": [1, 1, 2],
         "start_timestamp": ["2024-01-01 08:00:00", "2024-01-01 09:00:00", "2024-01-02 09:00:00"],

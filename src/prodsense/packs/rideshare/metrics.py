@@ -316,7 +316,7 @@ METRICS = (
         "driver_earnings_per_hour",
         "Earnings of drivers from rides over their driving hours. By ride_type for Carpool and standard rides; the"
         " difference is driver_earnings_per_hour_difference.",
-        sql="ratio(SUM(CASE WHEN total_duration IS NOT NULL THEN earnings END), SUM(total_duration) / 3600.0)",
+        sql="ratio(SUM(CASE WHEN total_duration IS NOT NULL THEN earnings END), ratio(SUM(total_duration), 3600))",
     ),
     _earned(
         "driver_earnings_per_mile",
@@ -335,14 +335,14 @@ METRICS = (
     *(
         Metric(
             f"{kind}_earnings_per_{unit}", f"Earnings of drivers a {unit} of {name} rides.", "currency", "up",
-            f"ratio(SUM(CASE WHEN {column} IS NOT NULL THEN earnings END), SUM({column}) / {scale})",
+            f"ratio(SUM(CASE WHEN {column} IS NOT NULL THEN earnings END), ratio(SUM({column}), {scale}))",
             source="ride_earnings", where=where, hidden=True,
         )
         for kind, name, where in (
             ("carpool", "Carpool", "LOWER(ride_type) = 'carpool'"),
             ("standard", "Regular", "LOWER(ride_type) IN ('regular', 'standard')"),
         )
-        for unit, column, scale in (("hour", "total_duration", "3600.0"), ("mile", "total_distance", "1.0"))
+        for unit, column, scale in (("hour", "total_duration", 3600), ("mile", "total_distance", 1))
     ),
     Metric(
         "driver_earnings_change_after_opt_in",

@@ -50,7 +50,8 @@ QUESTIONS = (
             "average_fill_rate", "average_fill_rate_occupied", "average_detour_time_per_rider",
             "average_detour_distance_per_rider", "driver_earnings_per_hour", "driver_earnings_per_mile",
             "driver_earnings_per_hour_difference", "driver_earnings_per_mile_difference",
-            "driver_earnings_change_after_opt_in", "carpool_revenue", "revenue_per_carpool_ride", "revenue_per_standard_ride",
+            "driver_earnings_change_after_opt_in", "carpool_revenue", "revenue_per_carpool_ride",
+            "revenue_per_standard_ride",
             "platform_take_rate", "profit_per_ride", "cost_per_passenger_mile", "cost_per_passenger_mile_reduction",
             "carpool_rider_csat", "carpool_rider_nps", "rider_satisfaction_price", "rider_satisfaction_travel_time",
             "rider_satisfaction_co_passenger", "carpool_driver_dsat", "carpool_driver_nps",
@@ -94,8 +95,8 @@ QUESTIONS = (
             "tradeoff_sequence_vs_timestamp": "Sequence numbers repeat what times say. They read well and can"
             " contradict; segment_sequence_consistency finds where, and metrics use the times.",
             "alternative_rider_segment_bridge": "A bridge between segments and riders would let several people share"
-            " one segment, at the price of one more join everywhere. rider_user_key stays in the segment; a party"
-            " counts by party_size.",
+            " one segment, at the price of one more join everywhere. rider_user_key stays in the segment;"
+            " party_size tells how many travel on it.",
             "star_schema_choice": "Facts and dimensions in a star suit a warehouse for reports, the more so as it"
             " grows: dimensions are joined many to one, so slices never repeat a ride.",
         },

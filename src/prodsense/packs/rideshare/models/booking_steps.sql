@@ -18,7 +18,7 @@ WITH ridden AS (
 SELECT request_id, 'requested' AS step, requested_at AS happened_at, ride_type, city, trip_purpose
 FROM bookings
 UNION ALL
-SELECT request_id, 'matched', add_minutes(requested_at, 1 / 60.0), ride_type, city, trip_purpose
+SELECT request_id, 'matched', add_minutes(requested_at, ratio(1, 60)), ride_type, city, trip_purpose
 FROM bookings
 WHERE is_matched
 UNION ALL

@@ -26,7 +26,7 @@ running AS (
 )
 SELECT
     r.ride_id,
-    COALESCE(c.riders, 0) AS riders,
+    COALESCE(c.riders, 0) AS rider_count,
     COALESCE(c.riders, 0) >= 2 AS is_shared,
     COALESCE(t.together, 0) = 1 AS is_shared_at_once
 FROM fact_rides AS r
