@@ -202,3 +202,9 @@ def test_only_what_is_needed_has_to_be_there(tmp_path: Path) -> None:
         assert [tuple(row.values()) for row in rows] == [
             (date(2024, 1, 31), 1, 1, pytest.approx(540 / 3600)), (date(2024, 2, 1), 2, 0, pytest.approx(20 / 3600))]
         assert ask(wh, "subscriber_churn_rate", since="2024-02-01") == 0.5
+        # Who is known by another id in dim_users is one viewer all the same: by the key.
+        (tmp_path / "dim_users.csv").write_text("user_key,user_id,region\n1,u1,north\n")
+        wh.ingest(tmp_path / "dim_users.csv", pack="streaming")
+        wh.build("streaming", only=["streaming.viewers"])
+        assert len(wh.show("streaming.viewers")) == 2
+        assert ask(wh, "new_subscribers", "region") == {"north": 1, None: 1}
