@@ -251,7 +251,10 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 #: How packs other than delivery are simulated for their pages.
-SIMULATED = {"stickiness": {"days": 90, "scale": 0.4, "seed": 7}}
+SIMULATED = {
+    "stickiness": {"days": 90, "scale": 0.4, "seed": 7},
+    "streaming": {"days": 42, "scale": 0.6, "seed": 7},
+}
 
 
 @pytest.fixture(scope="session")
