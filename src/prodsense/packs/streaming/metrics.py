@@ -24,7 +24,7 @@ _session = partial(Metric, source="sessions", by=_ALL)
 _view = partial(Metric, source="sessions", where="is_view", by=_ALL)
 _measure = partial(Metric, source="sessions", by=_KEYS)
 _subscription = partial(Metric, source="subscription_log", by=_OF_USERS)
-_month = partial(Metric, source="user_months", grain="month")
+_month = partial(Metric, source="user_months", grain="month", as_of=_NEWEST)
 _opinion = partial(Metric, unit="count", source="opinions", by=_ALL)
 _part = partial(Metric, hidden=True, unit="count", better="none")
 
