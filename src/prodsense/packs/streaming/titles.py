@@ -234,8 +234,8 @@ def content_gap_analysis(
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "min_users": min_users}
     rows = warehouse.engine.query(_GAPS, params).to_pylist()
     genres = [row for row in rows if row["kind"] == "genre"]
-    if not genres:
-        raise UsageError("no title has a genre: load dim_content with it")
+    if not rows:
+        raise UsageError("no title has a genre and nobody searched in vain: load dim_content, search_events")
     totals = {name: sum(row[name] for row in genres) for name in ("titles", "views", "searches")}
     for row in genres:
         shares = {name: row[name] / total if total else None for name, total in totals.items()}
