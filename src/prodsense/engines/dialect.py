@@ -122,8 +122,8 @@ MACROS: dict[str, tuple[int, dict[str, str]]] = {
     "gini": (1, {
         "duckdb": "(2 * LIST_DOT_PRODUCT(LIST(CAST({0} AS DOUBLE) ORDER BY {0}) FILTER (WHERE {0} IS NOT NULL),"
                   " CAST(RANGE(1, COUNT({0}) + 1) AS DOUBLE[]))"
-                  " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0) - (COUNT({0}) + 1) / CAST(COUNT({0}) AS"
-                  " DOUBLE))",
+                  " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0)"
+                  " - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE))",
         "spark": "(2 * AGGREGATE(TRANSFORM(SORT_ARRAY(COLLECT_LIST(CAST({0} AS DOUBLE))), (v, i) -> v * (i + 1)),"
                  " CAST(0 AS DOUBLE), (a, b) -> a + b)"
                  " / NULLIF(COUNT({0}) * SUM(CAST({0} AS DOUBLE)), 0) - (COUNT({0}) + 1) / CAST(COUNT({0}) AS DOUBLE))",

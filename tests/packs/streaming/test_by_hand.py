@@ -193,7 +193,7 @@ def test_only_what_is_needed_has_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "fact_viewing_sessions.csv").write_text(
         "session_id,user_key,content_key,date_key,session_duration_seconds,total_pause_duration_seconds\n"
         "1,1,1,20240131,600,60\n2,1,1,20240201,20,\n3,2,1,20240201,,\n")
-    (tmp_path / "subscriptions.csv").write_text("user_id,started_at,ended_at\n1,2024-01-01,\n2,2024-01-01,2024-02-02\n")
+    (tmp_path / "subscriptions.csv").write_text("user_id,started_at,ended_at,tier\n1,2024-01-01,,basic\n2,2024-01-01,2024-02-02,basic\n")
     with prodsense.warehouse.open(tmp_path / "w.duckdb") as wh:
         wh.ingest([tmp_path / "fact_viewing_sessions.csv", tmp_path / "subscriptions.csv"], pack="streaming")
         wh.build("streaming", only=["streaming.sessions"])
@@ -202,3 +202,9 @@ def test_only_what_is_needed_has_to_be_there(tmp_path: Path) -> None:
         assert [tuple(row.values()) for row in rows] == [
             (date(2024, 1, 31), 1, 1, pytest.approx(540 / 3600)), (date(2024, 2, 1), 2, 0, pytest.approx(20 / 3600))]
         assert ask(wh, "subscriber_churn_rate", since="2024-02-01") == 0.5
+        # Who is known by another id in dim_users is one viewer all the same: by the key.
+        (tmp_path / "dim_users.csv").write_text("user_key,user_id,region\n1,u1,north\n")
+        wh.ingest(tmp_path / "dim_users.csv", pack="streaming")
+        wh.build("streaming", only=["streaming.viewers"])
+        assert len(wh.show("streaming.viewers")) == 2
+        assert ask(wh, "new_subscribers", "region") == {"north": 1, None: 1}

@@ -85,3 +85,19 @@ def test_any_order_gives_the_same(tmp_path: Any, seed: int) -> None:
         found = contents(bits)
     assert found == expected
     assert modes["streaming.session_folds"] == "incremental"
+
+
+def test_a_session_that_is_resumed_two_days_later(tmp_path: Any) -> None:
+    def event(day: int, kind: str, position: float, session: str = "s") -> tuple[str, dict[str, Any]]:
+        at = START + timedelta(days=day)
+        return "playback_events", {
+            "session_id": session, "user_id": "1", "content_id": "7", "event_type": f"playback_{kind}", "timestamp": at,
+            "current_playback_position": position, "event_date": at.date(),
+        }
+
+    with prodsense.warehouse.open(tmp_path / "w.duckdb") as wh:
+        load(wh, [event(0, "start", 0.0), event(0, "pause", 0.0), event(4, "stop", 9.0, "t")])
+        modes = load(wh, [event(2, "resume", 0.0), event(2, "stop", 60.0)])
+        (row,) = wh.show("streaming.session_folds", where="session_date = '2024-01-30'").rows
+    assert modes["streaming.session_folds"] == "incremental"
+    assert (row["paused_seconds"], row["has_end"]) == (2 * 86_400, True)

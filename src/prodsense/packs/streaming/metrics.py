@@ -112,8 +112,8 @@ METRICS = (
     # Who is there
     _session(
         "daily_active_users",
-        "Distinct users with a session on a day, open and short ones inside. Coarser grains give the mean of their days"
-        " with any.",
+        "Distinct users with a session on a day, open and short ones inside. Coarser grains give the mean of their"
+        " days with any.",
         "count", "up", _USERS, per="day", grain="day",
     ),
     _session(
@@ -125,8 +125,7 @@ METRICS = (
     Metric(
         "dau_mau_ratio",
         "Stickiness, DAU over MAU: of a month, its mean daily over its distinct active users; of a day, its active"
-        " users"
-        " over those of the 28 days that end with it.",
+        " users over those of the 28 days that end with it.",
         "ratio", "up", "ratio(daily_active_users, monthly_active_users)", by=_ALL, grain="month",
     ),
     _session("total_streaming_hours", "Watched time.", "hours", "up", "SUM(watched_hours)"),
@@ -165,8 +164,7 @@ METRICS = (
     _month(
         "primary_streaming_device",
         "The kind of device on which most users watch most: of each user's month, that with most watched time; of"
-        " those,"
-        " the most frequent. Its distribution is primary_device_share.",
+        " those, the most frequent. Its distribution is primary_device_share.",
         "category", "none", "most_common(device_type)", by=_OF_USERS,
     ),
     _month(
@@ -175,8 +173,8 @@ METRICS = (
     ),
     Metric(
         "concurrent_viewers",
-        "Distinct users with open playback at the moment of as_of (the newest event unless given): started by then, and"
-        " not ended by then.",
+        "Distinct users with open playback at the moment of as_of (the newest event unless given): started by then,"
+        " and not ended by then.",
         "count", "up", _USERS, source="sessions", as_of="session_facts.ended_at",
         where="started_at <= :as_of AND (is_open OR ended_at > :as_of)", by=("content_id", "region", "device_id"),
     ),
@@ -256,28 +254,26 @@ METRICS = (
     ),
     _session(
         "percentage_completion",
-        "Average view duration over the length of the title: watched time of views over the lengths of what was viewed."
-        " Parts watched twice count twice.",
+        "Average view duration over the length of the title: watched time of views over the lengths of what was"
+        " viewed. Parts watched twice count twice.",
         "share", "up", "ratio(SUM(watched_seconds), SUM(length_seconds))", where="is_view AND length_seconds > 0",
     ),
     Metric(
         "rewatch_rate",
-        "Viewers who viewed a title again after they had completed it over viewers of the title. To go on with what was"
-        " left open is no rewatch.",
+        "Viewers who viewed a title again after they had completed it over viewers of the title. To go on with what"
+        " was left open is no rewatch.",
         "share", "up", "ratio(COUNT(DISTINCT CASE WHEN is_again THEN user_title END), COUNT(DISTINCT user_title))",
         source="title_views", by=_ALL,
     ),
     Metric(
         "content_engagement_score",
         "0 to 100: weighted mean of the share of views that complete the title, its rewatch rate and its mean rating"
-        " over"
-        " 5; without a rating, of the other two. Weights are settings (score_weight_completion, _rewatch, _rating), 1"
-        " each. Of a title: by content_key.",
+        " over 5; without a rating, of the other two. Weights are settings (score_weight_completion, _rewatch,"
+        " _rating), 1 each. Of a title: by content_key.",
         "score", "up",
-        "100 * ratio(weight_of_completion * view_completion_rate + weight_of_rewatch * rewatch_rate"
-        " + COALESCE(weight_of_rating * mean_rating / 5, 0),"
-        " weight_of_completion + weight_of_rewatch"
-        " + CASE WHEN mean_rating IS NULL THEN 0 ELSE weight_of_rating END)",
+        "100 * ratio(weight_of_completion * view_completion_rate + weight_of_rewatch * rewatch_rate +"
+        " COALESCE(weight_of_rating * mean_rating / 5, 0), weight_of_completion + weight_of_rewatch + CASE WHEN"
+        " mean_rating IS NULL THEN 0 ELSE weight_of_rating END)",
         by=_OF_TITLES,
     ),
     *(
@@ -300,9 +296,8 @@ METRICS = (
     ),
     Metric(
         "scene_seek_rate",
-        "Seeks over a scene or back to it over views reaching it; forward and backward apart by seek_direction."
-        " Scenes are"
-        " those of the table scenes and intros, else the whole title.",
+        "Seeks over a scene or back to it over views reaching it; forward and backward apart by seek_direction. Scenes"
+        " are those of the table scenes and intros, else the whole title.",
         "share", "none", "ratio(SUM(seeks), COUNT(DISTINCT view_scene))", source="scene_views",
         by=("seek_direction", *_ALL),
     ),
@@ -325,17 +320,15 @@ METRICS = (
     ),
     Metric(
         "subscription_growth_rate",
-        "New less churned over subscribers at the start of the period. Over all time there is no start: ask by"
-        " period or"
-        " from a day on.",
+        "New less churned over subscribers at the start of the period. Over all time there is no start: ask by period"
+        " or from a day on.",
         "share", "up", "ratio(COALESCE(new_subscribers, 0) - COALESCE(churned_subscribers, 0), subscribers_at_start)",
         by=_OF_USERS, grain="month",
     ),
     Metric(
         "subscriber_churn_rate",
         "Subscriptions ended over subscribers at the start of the period. Over all time there is no start: ask by"
-        " period"
-        " or from a day on.",
+        " period or from a day on.",
         "share", "down",
         "ratio(CASE WHEN subscribers_at_start > 0 THEN COALESCE(churned_subscribers, 0) END, subscribers_at_start)",
         by=_OF_USERS, grain="month",
@@ -425,21 +418,19 @@ METRICS = (
     ),
     _month(
         "recommended_viewing_satisfaction_lift",
-        "Share of satisfied csat answers of users who view recommended titles over that of users who do not, less 1; by"
-        " month, the others weighted to have watched as much in the month before. It compares who chose to, and is no"
-        " effect.",
+        "Share of satisfied csat answers of users who view recommended titles over that of users who do not, less 1;"
+        " by month, the others weighted to have watched as much in the month before. It compares who chose to, and is"
+        " no effect.",
         "share", "up", _compared("satisfied", "answer_weight", "answers"), by=("experiment_arm",),
     ),
     Metric(
         "promotion_sustained_engagement_ratio",
-        "Views a day of a promoted title in the 28 days after its promotion (setting promotion_after_days) over"
-        " those while"
-        " it ran, by the promotion's start; promotions of which a day after is over. By promoted: also of titles never"
-        " promoted, on the same days.",
+        "Views a day of a promoted title in the 28 days after its promotion (setting promotion_after_days) over those"
+        " while it ran, by the promotion's start; promotions of which a day after is over. By promoted: also of titles"
+        " never promoted, on the same days.",
         "ratio", "up",
-        "CASE WHEN COUNT(*) FILTER (WHERE promoted) > 0"
-        " THEN ratio(SUM(CASE WHEN promoted THEN views_a_day_after END), SUM(CASE WHEN promoted THEN views_a_day END))"
-        " ELSE ratio(SUM(views_a_day_after), SUM(views_a_day)) END",
+        "CASE WHEN COUNT(*) FILTER (WHERE promoted) > 0 THEN ratio(SUM(CASE WHEN promoted THEN views_a_day_after END),"
+        " SUM(CASE WHEN promoted THEN views_a_day END)) ELSE ratio(SUM(views_a_day_after), SUM(views_a_day)) END",
         source="promoted_titles", where="views_a_day_after IS NOT NULL", as_of="sessions.started_at", by=("promoted",),
     ),
     # What they say
@@ -485,8 +476,7 @@ METRICS = (
     ),
     _measure(
         "max_playback_quality", "Best quality reached, of most sessions (dim_playback_quality has its label); of"
-        " several as"
-        " frequent, the lowest.",
+        " several as frequent, the lowest.",
         "level", "up", "most_common(quality)",
     ),
     _measure(

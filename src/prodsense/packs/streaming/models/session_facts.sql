@@ -108,7 +108,11 @@ merged AS (
         f.discovery_source AS view_source,
         COALESCE(l.day, f.session_date, CAST('1970-01-01' AS DATE)) AS session_date,
         COALESCE(l.session_start_timestamp, f.started_at) AS known_start,
-        COALESCE(l.session_end_timestamp, f.last_event_at) AS ended_at,
+        COALESCE(
+            l.session_end_timestamp,
+            add_minutes(l.session_start_timestamp, ratio(l.session_duration_seconds, 60)),
+            f.last_event_at
+        ) AS ended_at,
         l.session_end_timestamp IS NOT NULL OR l.session_duration_seconds IS NOT NULL OR l.view_duration_seconds IS NOT NULL
             OR COALESCE(f.has_end, FALSE) AS has_end,
         COALESCE(l.session_duration_seconds, CAST(ROUND(seconds_between(

@@ -1,8 +1,8 @@
 -- Viewing sessions folded from playback events in the order of event time: one row per session and title. Time is paused from
 -- a pause until playback goes on. A position counts as played when playback moved up to it, not when a seek or the start of the
--- session put it there. An event told twice changes nothing. A session ends with its last event, belongs to the day of its
--- start and is over by the end of the next.
--- key: session_key, content_id    partition: session_date    spread: 1 day    late: 3 days
+-- session put it there. An event told twice changes nothing. A session ends with its last event and belongs to the day of its
+-- start; a player keeps its id for no longer than to the end of the second day after.
+-- key: session_key, content_id    partition: session_date    spread: 2 days    late: 3 days
 -- time: started_at
 -- column: session_key = session as text
 -- column: session_id = session as a number

@@ -44,11 +44,23 @@ devices AS (
     FROM device_hours
     QUALIFY ROW_NUMBER() OVER (PARTITION BY user_key, month ORDER BY seconds DESC, device_type) = 1
 ),
+first_clicks AS (
+    SELECT user_key, content_key, MIN(clicked_at) AS clicked_at
+    FROM recommendation_log
+    WHERE clicked_at IS NOT NULL
+    GROUP BY user_key, content_key
+),
+-- A click that does not say on what counts for all that follows.
 clicks AS (
-    SELECT DISTINCT s.user_key, period_start(s.session_date, 'month') AS month
-    FROM recommendation_log AS r
+    SELECT s.user_key, period_start(s.session_date, 'month') AS month
+    FROM first_clicks AS r
+    JOIN sessions AS s ON s.user_key = r.user_key AND s.content_key = r.content_key
+    WHERE s.is_view AND s.started_at >= r.clicked_at
+    UNION
+    SELECT s.user_key, period_start(s.session_date, 'month')
+    FROM first_clicks AS r
     JOIN sessions AS s ON s.user_key = r.user_key
-    WHERE s.is_view AND s.started_at >= r.clicked_at AND (s.content_key = r.content_key OR r.content_key IS NULL)
+    WHERE r.content_key IS NULL AND s.is_view AND s.started_at >= r.clicked_at
 ),
 said AS (
     SELECT
