@@ -145,6 +145,27 @@ def test_curve_counts_who_got_there() -> None:
     assert curve(np.array([0.0, 10, 10, 30]), np.array([0.0, 5, 10, 11, 30, 31])).tolist() == [4, 3, 3, 1, 1, 0]
 
 
+def milestones(falls: dict[int, float]) -> dict[str, list[dict[str, Any]]]:
+    """Title → share of the viewers who leave between 25 and 50 percent; of all titles a tenth leave in each other part."""
+    sessions, marks = [], []
+    number = 0
+    for title, share in falls.items():
+        for viewer in range(200):
+            number += 1
+            sessions.append(session(number, viewer, title, at("05 10:00"), 600))
+            place = (viewer * 37 % 200) / 200
+            stops = [(25, 0.1), (50, 0.1 + share), (75, 0.2 + share), (90, 0.3 + share), (101, 1.1)]
+            reached = next(stop for stop, until in stops if place < until)
+            marks += [{"session_id": number, "milestone_pct": m} for m in (1, 5, 25, 50, 75, 90, 100) if m < reached]
+    return {"fact_viewing_sessions": sessions, "playback_milestones_reached": marks}
+
+
+def test_a_fall_between_milestones_is_found_where_nothing_else_is_known() -> None:
+    with made_of(milestones({1: 0.1, 2: 0.45}), "session_facts", "viewers") as warehouse:
+        (finding,) = warehouse.detect("streaming.retention_dropoff_detector").rows
+    assert finding["content_key"] == 2 and finding["viewers_lost"] == 90 and "from 25% to 50%" in finding["reason"]
+
+
 def test_planted_fall_of_the_platform(planted: tuple[Warehouse, dict[str, Any]]) -> None:
     warehouse, truth = planted
     (finding,) = warehouse.detect("streaming.retention_dropoff_detector").rows

@@ -79,6 +79,7 @@ def numbers(rows: list[dict[str, Any]], key: str = "number") -> dict[str, Any]:
     return {row[key]: row["value"] for row in rows}
 
 
+@pytest.mark.slow
 def test_every_pipeline_runs_twice(small: Warehouse) -> None:
     for name, pipeline in PACK.pipelines.items():
         for _ in range(2):
@@ -151,6 +152,7 @@ def test_silent_sessions_are_abandoned_with_their_last_event(small: Warehouse) -
     assert found["session_end_timestamp"] is None and found["session_duration_seconds"] is None
 
 
+@pytest.mark.slow
 def test_arrival_order_changes_nothing(small: Warehouse) -> None:
     assert numbers(run(small, "out_of_order_playback_events"))["sessions_out_of_order"] == 0
     before = {row["session_key"]: row for row in small.show("streaming.session_folds", limit=None).rows}

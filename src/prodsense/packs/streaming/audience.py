@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -214,77 +214,110 @@ _OWN = ("position_seconds", "percent_of_title", "viewers", "retention", "lost", 
 
 # -- the detector ----------------------------------------------------------------------------------------
 
+#: How far viewers of each title got, by stretches of :step seconds; of whom only milestones are known, by these.
 _OF_TITLES = """
-WITH reached AS (
+WITH marks AS (
+    SELECT session_id, MAX(milestone_pct) AS milestone FROM streaming.playback_milestones_reached GROUP BY session_id
+),
+reached AS (
     SELECT
-        content_key,
-        COALESCE(text_of(user_key), 'session ' || text_of(session_id)) AS viewer,
-        MAX(length_seconds) AS length,
-        MAX(COALESCE(furthest_position, completion * length_seconds / 100)) AS seconds
-    FROM streaming.sessions
-    WHERE content_key IS NOT NULL AND started_at <= :as_of AND session_date > add_days(date_of(:as_of), -:days)
-    GROUP BY content_key, COALESCE(text_of(user_key), 'session ' || text_of(session_id))
+        s.content_key,
+        COALESCE(text_of(s.user_key), 'session ' || text_of(s.session_id)) AS viewer,
+        MAX(s.length_seconds) AS length,
+        MAX(COALESCE(s.furthest_position, s.completion * s.length_seconds / 100)) AS seconds,
+        MAX(m.milestone) AS milestone
+    FROM streaming.sessions AS s
+    LEFT JOIN marks AS m ON m.session_id = s.session_id
+    WHERE s.content_key IS NOT NULL AND s.started_at <= :as_of AND s.session_date > add_days(date_of(:as_of), -:days)
+    GROUP BY s.content_key, COALESCE(text_of(s.user_key), 'session ' || text_of(s.session_id))
+),
+placed AS (
+    SELECT
+        content_key, length, CAST(FLOOR(seconds / CAST(:step AS DOUBLE)) AS BIGINT) AS bucket,
+        CASE WHEN seconds IS NULL THEN milestone END AS milestone
+    FROM reached
+    WHERE seconds IS NOT NULL OR milestone IS NOT NULL
 )
-SELECT
-    r.content_key, c.content_name, c.credits_start_seconds, MAX(r.length) AS length,
-    CAST(FLOOR(r.seconds / CAST(:step AS DOUBLE)) AS BIGINT) AS bucket, COUNT(*) AS viewers
-FROM reached AS r
+SELECT r.content_key, c.content_name, c.credits_start_seconds, MAX(r.length) AS length, r.bucket, r.milestone,
+    COUNT(*) AS viewers
+FROM placed AS r
 LEFT JOIN streaming.dim_content AS c ON c.content_key = r.content_key
-WHERE r.seconds IS NOT NULL
-GROUP BY r.content_key, c.content_name, c.credits_start_seconds, CAST(FLOOR(r.seconds / CAST(:step AS DOUBLE)) AS
-BIGINT) ORDER BY r.content_key, bucket
+GROUP BY r.content_key, c.content_name, c.credits_start_seconds, r.bucket, r.milestone
+ORDER BY r.content_key, r.bucket, r.milestone
 """
 
 
 def retention_dropoffs(
     warehouse: Warehouse, as_of: datetime | None = None, days: int = 90, step_seconds: float = 60.0,
-    min_drop: float = 0.03, alpha: float = 0.01, min_viewers: int = 100,
+    min_drop: float = 0.03, alpha: float = 0.01, min_viewers: int = 50,
 ) -> list[dict[str, Any]]:
     """Findings: stretches of `step_seconds` in which far more viewers leave a title than around it.
 
-    Viewers are those of sessions of the last `days` days. The opening (the first 5% of the title) and what comes after
-    the credits begin (without known credits: the last tenth) are not judged.
+    Viewers are those of sessions of the last `days` days. Of a title of which mostly milestones are known, the
+    stretches are those between milestones. The opening (the first 5% of the title) and what comes after the credits
+    begin (without known credits: the last tenth) are not judged.
     """
-    import numpy as np
-
     from prodsense.inference.detect import TooLittleError
 
     if step_seconds < 1 or days < 1:
         raise UsageError("step_seconds and days are 1 or more")
-    ready(warehouse, "sessions", "dim_content")
+    ready(warehouse, "sessions", "dim_content", "playback_milestones_reached")
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "step": step_seconds}
-    told: dict[int, dict[str, Any]] = {}
-    counts: dict[int, list[tuple[int, int]]] = {}
+    told: dict[int, list[dict[str, Any]]] = {}
     for row in warehouse.engine.query(_OF_TITLES, params).to_pylist():
-        told.setdefault(row["content_key"], row)
-        told[row["content_key"]]["length"] = max(told[row["content_key"]]["length"] or 0, row["length"] or 0)
-        counts.setdefault(row["content_key"], []).append((row["bucket"], row["viewers"]))
-    curves, ends = {}, {}
-    for key, buckets in counts.items():
-        if sum(n for _, n in buckets) < max(min_viewers, LEAST):
-            continue
-        length = told[key]["length"] or (max(b for b, _ in buckets) + 1) * step_seconds
-        last = max(math.ceil(length / step_seconds), 1)
-        left = np.bincount([min(max(b, 0), last) for b, _ in buckets], [n for _, n in buckets], last + 1)
-        there = np.cumsum(left[::-1])[::-1]
-        curves[key] = ([i * step_seconds for i in range(last + 1)], [int(n) for n in there])
-        ends[key] = float(told[key]["credits_start_seconds"] or ENDING * length)
+        told.setdefault(row["content_key"], []).append(row)
+    curves, ends, scales = {}, {}, {}
+    for key, rows in told.items():
+        if sum(row["viewers"] for row in rows) >= max(min_viewers, LEAST):
+            curves[key], ends[key], scales[key] = _curve_of(rows, step_seconds)
     if not curves:
         raise TooLittleError(f"no title has {max(min_viewers, LEAST)} viewers in these {days} days")
     found = unusual(curves, opening=OPENING, end=ends, min_drop=min_drop, alpha=alpha)
-    return [_finding(told[key], fall) for key, falls in found.items() for fall in falls]
+    return [_finding(told[key][0], fall, scales[key]) for key, falls in found.items() for fall in falls]
 
 
-def _finding(title: Mapping[str, Any], fall: Any) -> dict[str, Any]:
+def _curve_of(
+    rows: Sequence[Mapping[str, Any]], step: float
+) -> tuple[tuple[list[float], list[int]], float, float | None]:
+    """A title's curve, where it is not judged any more, and seconds in a unit of its points (None: only percent)."""
+    import numpy as np
+
+    length = max(row["length"] or 0 for row in rows)
+    credits = rows[0]["credits_start_seconds"]
+    marked = sum(row["viewers"] for row in rows if row["milestone"] is not None)
+    if 2 * marked > sum(row["viewers"] for row in rows):
+        points = np.array([0.0, *MILESTONES])
+        reached = [
+            row["milestone"] if row["milestone"] is not None else min(100.0, 100 * row["bucket"] * step / length)
+            for row in rows if row["milestone"] is not None or length
+        ]  # fmt: skip
+        counts = [row["viewers"] for row in rows if row["milestone"] is not None or length]
+        end = 100 * credits / length if credits and length else 100 * ENDING
+        scale = length / 100 if length else None
+    else:
+        placed = [row for row in rows if row["bucket"] is not None]
+        length = length or (max(row["bucket"] for row in placed) + 1) * step
+        last = max(math.ceil(length / step), 1)
+        points = np.arange(last + 1) * step
+        reached = [min(max(row["bucket"], 0), last) * step for row in placed]
+        counts = [row["viewers"] for row in placed]
+        end, scale = float(credits or ENDING * length), 1.0
+    viewers = curve(np.repeat(np.array(reached, dtype=float), counts), points)
+    return ([float(p) for p in points], [int(n) for n in viewers]), end, scale
+
+
+def _finding(title: Mapping[str, Any], fall: Any, scale: float | None) -> dict[str, Any]:
     name = _name(title)
+    begins, ends = (
+        (clock(fall.start * scale), clock(fall.end * scale)) if scale else (f"{fall.start:g}%", f"{fall.end:g}%")
+    )
     return {
-        "subject": f"{name} (content_key={title['content_key']}), at {clock(fall.start)}", "metric": "audience"
-        " retention",
+        "subject": f"{name} (content_key={title['content_key']}), at {begins}", "metric": "audience retention",
         "value": fall.share, "expected": fall.expected, "score": -math.log10(max(fall.p_value, 1e-300)),
-        "reason": f"{fall.share:.0%} of the {fall.there:,} still watching leave from {clock(fall.start)} to"
-                  f" {clock(fall.end)}; {fall.expected:.1%} do around it",
-        "content_key": title["content_key"], "position_seconds": fall.start, "until_seconds": fall.end,
-        "viewers_lost": fall.left,
+        "reason": f"{fall.share:.0%} of the {fall.there:,} still watching leave from {begins} to {ends};"
+                  f" {fall.expected:.1%} do around it",
+        "content_key": title["content_key"], "position_seconds": fall.start * scale if scale else None,
+        "until_seconds": fall.end * scale if scale else None, "viewers_lost": fall.left,
     }  # fmt: skip
 
 

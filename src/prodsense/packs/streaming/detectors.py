@@ -24,7 +24,7 @@ DETECTORS = (
             Param("step_seconds", "number", 60.0, "Length of the stretches that are compared."),
             Param("min_drop", "number", 0.03, "Smallest share that leaves beyond what is usual around it."),
             Param("alpha", "number", 0.01, "Chance of any false finding, over all titles and points."),
-            Param("min_viewers", "integer", 100, "Fewest viewers of a title."),
+            Param("min_viewers", "integer", 50, "Fewest viewers of a title."),
         ),
         metric="audience retention", cooldown=28,
         action="Watch the scene, and look at the player's errors there.",

@@ -86,12 +86,12 @@ def one_definition_of_a_view(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
         for seconds in thresholds(row["definition"]):
             rules.setdefault(row["content_type"], {}).setdefault(seconds, []).append(row["metric_name"])
     for content_type, found in rules.items():
-        usual = max(found, key=lambda seconds: (len(found[seconds]), -seconds))
+        applied = _applied(warehouse, content_type)
+        usual = max(found, key=lambda seconds: (len(found[seconds]), seconds == applied, -seconds))
         for seconds, names in sorted(found.items()):
             for name in names if seconds != usual else ():
                 yield {"violation": "a metric counts views by another rule than the others", "metric_name": name,
                        "content_type": content_type, "rule_seconds": seconds, "others_seconds": usual}
-        applied = _applied(warehouse, content_type)
         if applied != usual:
             yield {"violation": "views are counted by another rule than the registered one", "content_type":
             content_type,

@@ -54,7 +54,8 @@ def drops(
     """Falls between neighbouring points that are larger than those around them; p-values are of one test each.
 
     Steps that begin before `opening` or end after `end` are left out. A step is compared with up to `around` steps on
-    each side; it must lose `min_drop` (a share of those still there) more than they do.
+    each side, by viewers leaving for its length; it must lose `min_drop` (a share of those still there) more than they
+    would in as long.
     """
     import numpy as np
     from scipy import stats
@@ -62,6 +63,7 @@ def drops(
     at = np.asarray(points, dtype=float)
     there = np.asarray(viewers, dtype=float)[:-1]
     left = there - np.asarray(viewers, dtype=float)[1:]
+    exposed = there * np.diff(at)
     usable = np.flatnonzero((at[:-1] >= opening) & (at[1:] <= end) & (there >= LEAST))
     found = []
     for place in usable:
@@ -69,14 +71,14 @@ def drops(
         if len(near) < 2:
             continue
         # The middle of the rates around: another unusual point beside this one should not hide it.
-        rates = left[near] / there[near]
+        rates = left[near] / exposed[near]
         kept = near[rates <= np.quantile(rates, 0.8)]
-        rate = float(left[kept].sum() / there[kept].sum())
+        rate = float(left[kept].sum() / exposed[kept].sum() * (at[place + 1] - at[place]))
         if left[place] / there[place] - rate < min_drop:
             continue
         # Given both counts together, this one's is binomial where the rates are alike.
         n = left[place] + left[near].sum()
-        share = there[place] / (there[place] + there[near].sum())
+        share = exposed[place] / (exposed[place] + exposed[near].sum())
         p = float(stats.binom.sf(left[place] - 1, n, share))
         found.append(Drop(float(at[place]), float(at[place + 1]), int(there[place]), int(left[place]), rate, p))
     return found

@@ -152,11 +152,9 @@ def content_roi_model(
 
 _GAPS = """
 WITH genres AS (
-    SELECT
-        content_key, COALESCE(content_id, text_of(content_key)) AS content_id, LOWER(content_name) AS content_name,
-        LOWER(TRIM(SPLIT_PART(REPLACE(genre, ',', '|'), '|', 1))) AS genre
-    FROM streaming.dim_content
-    WHERE genre IS NOT NULL AND COALESCE(LOWER(content_type), '') NOT IN ('trailer', 'preview')
+    SELECT content_key, content_id, LOWER(content_name) AS content_name, genre
+    FROM streaming.titles
+    WHERE genre IS NOT NULL AND COALESCE(content_type, '') NOT IN ('trailer', 'preview')
 ),
 supply AS (
     SELECT g.genre, COUNT(DISTINCT g.content_key) AS titles
@@ -232,12 +230,12 @@ def content_gap_analysis(
 
     if days < 1 or min_gap <= 0 or min_users < 1:
         raise UsageError("days, min_gap and min_users are above 0")
-    ready(warehouse, "sessions", "viewers", "dim_content", "content_availability", "search_events")
+    ready(warehouse, "sessions", "viewers", "titles", "content_availability", "search_events")
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "min_users": min_users}
     rows = warehouse.engine.query(_GAPS, params).to_pylist()
     genres = [row for row in rows if row["kind"] == "genre"]
-    if not genres:
-        raise UsageError("no title has a genre: load dim_content with it")
+    if not rows:
+        raise UsageError("no title has a genre and nobody searched in vain: load dim_content, search_events")
     totals = {name: sum(row[name] for row in genres) for name in ("titles", "views", "searches")}
     for row in genres:
         shares = {name: row[name] / total if total else None for name, total in totals.items()}
