@@ -260,7 +260,7 @@ def suppress(result: Result, asked: Sequence[str], support: Supported, k: int, r
     columns["suppressed"] = pa.array(gone, pa.bool_())
     if result.compare:
         columns["suppressed_previous"] = pa.array(gone_before, pa.bool_())
-    notes = result.notes
+    notes = tuple(note for note in result.notes if note.split(":")[0] not in support.names)
     if hidden:
         notes = (*notes, f"groups of fewer than {k} are not shown, nor what would give them away")
     return replace(
