@@ -88,9 +88,12 @@ class PackRole:
 def is_personal(relation: str, column: str) -> bool:
     """Whether a column is personal by its name; packs add to this (PERSONAL) and take from it (PUBLIC)."""
     name = column.lower()
-    if name == "name":
-        return bool(_PEOPLE.fullmatch(relation))
-    return bool(_PERSONAL.fullmatch(name))
+    return is_of_people(relation) if name == "name" else bool(_PERSONAL.fullmatch(name))
+
+
+def is_of_people(relation: str) -> bool:
+    """Whether a relation's name says that its rows are people."""
+    return bool(_PEOPLE.fullmatch(relation))
 
 
 @dataclass(frozen=True)
