@@ -106,7 +106,7 @@ def copy(warehouse: Warehouse, contract: Any, table: Any, copies: int) -> None:
     picked = []
     for column in table.column_names:
         kind, name = contract.columns[column].type, comma([column])
-        if column in keys - shared and copies > 1 and kind in ("BIGINT", "INTEGER"):
+        if column in keys - shared and copies > 1 and kind == "BIGINT":
             picked.append(f"{name} + k * {APART} AS {name}")
         elif column in keys - shared and copies > 1 and kind == "VARCHAR" and column.endswith("id"):
             picked.append(f"{name} || '-' || k AS {name}")
