@@ -38,6 +38,7 @@ from prodsense.ingest.ledger import touch
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 from prodsense.warehouse import open as open_warehouse
+from prodsense.web.jobs import build_at_once
 from prodsense.web.store import Store, store_path
 
 PACK = "delivery"
@@ -91,7 +92,7 @@ def make(path: Path, rows: int) -> None:
         for name, table in city.items():
             copy(warehouse, contracts[name], table, 1 if name in SHARED else copies)
         loaded = time.perf_counter()
-        report = warehouse.build()
+        report = build_at_once(warehouse)
         if not report.ok:
             sys.exit(str(report))
     print(f"{facts * copies:,} fact rows ({copies} copies of a city) in {loaded - started:.0f} s, "
