@@ -128,7 +128,9 @@ def failed(request: Request, error: Exception) -> Response:
 
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(here, safe='')}", 303)
-    if not hasattr(request.state, "actor"):
+    try:
+        rendering.actor(request)
+    except WebError:
         request.state.actor = NOBODY
     answer = rendering.page(request, "error.html", status=status, code=status, message=message)
     answer.headers.update(headers)

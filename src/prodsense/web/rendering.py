@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
+from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -67,6 +69,8 @@ def environment() -> Environment:
     )
     found.filters["spoken"] = spoken
     found.filters["value"] = format_value
+    # A fact beside rows, whatever it is.
+    found.filters["fact"] = lambda value: "–" if value is None else format_value(value)
     return found
 
 
@@ -80,23 +84,63 @@ def _names() -> dict[str, Path]:
     return {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def _made() -> dict[str, Callable[[], str]]:
+    """The static files that are made, not kept: the palette of `prodsense.charts`, and Vega's bundle."""
+    from prodsense.charts.theme import DARK, LIGHT, css_variables
+
+    def theme() -> str:
+        light, dark = css_variables(LIGHT), css_variables(DARK)
+        return (
+            f":root {{ color-scheme: light; {light} }}\n"
+            f'@media screen and (prefers-color-scheme: dark) {{ :root:not([data-theme="light"])'
+            f" {{ color-scheme: dark; {dark} }} }}\n"
+            f'@media screen {{ :root[data-theme="dark"] {{ color-scheme: dark; {dark} }} }}\n'
+        )
+
+    def palette() -> str:
+        """Light colour → dark colour, by which a script turns a chart's spec dark."""
+        return json.dumps(dict(zip(LIGHT.roles().values(), DARK.roles().values(), strict=True)))
+
+    def bundle() -> str:
+        import vl_convert
+
+        newest = max(vl_convert.get_vegalite_versions(), key=_parts)
+        return str(vl_convert.javascript_bundle(vl_version=newest))  # type: ignore[call-arg]
+
+    return {"theme.css": theme, "palette.json": palette, BUNDLE: bundle}
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
 @lru_cache(maxsize=256)
 def static_file(name: str) -> tuple[bytes, str, str] | None:
     """Bytes, type and version of a file; None when there is none of that name."""
-    if name == BUNDLE:
-        import vl_convert
-
-        content = vl_convert.javascript_bundle().encode()  # type: ignore[call-arg]
+    if name in _made():
+        content = _made()[name]().encode()
     elif name in _names():
         content = _names()[name].read_bytes()
     else:
         return None
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return content, "text/javascript" if name.endswith(".js") else kind, hashlib.sha256(content).hexdigest()[:12]
+    return content, "text/javascript" if name.endswith(".js") else kind, static_version(name, content)
+
+
+def static_version(name: str, content: bytes) -> str:
+    """What stands for a file's content in its address."""
+    if name == BUNDLE:
+        # Making it takes seconds: a page that names it must not wait for it.
+        from importlib.metadata import version
+
+        content = version("vl-convert-python").encode()
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def static_url(name: str) -> str:
     """The address of a static file: it changes with the file, so that browsers keep it for good."""
+    if name == BUNDLE:
+        return f"/static/{static_version(name, b'')}/{name}"
     found = static_file(name)
     if found is None:
         raise LookupError(f"no static file named {name}")

@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from prodsense.web.views import identity
+from prodsense.web.views import (
+    admin,
+    alerts,
+    behaviour,
+    catalogue,
+    dashboards,
+    data,
+    experiments,
+    explore,
+    home,
+    identity,
+    kept,
+    why,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (identity.router,)
+_PAGES = (identity, home, dashboards, explore, behaviour, experiments, alerts, data, catalogue, kept, admin, why)
+
+ROUTERS: tuple[APIRouter, ...] = tuple(module.router for module in _PAGES)
