@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,11 @@ class Warehouse:
         """What metrics of a pack can see: its tables, models, dimensions and metrics."""
         from prodsense.metrics import Scope
 
-        return Scope.of(self.pack(pack), self.engine.columns)
+        return replace(Scope.of(self.pack(pack), self.engine.columns), rollups=self.rollups(pack))
+
+    def rollups(self, pack: str) -> tuple[Any, ...]:
+        """Pre-aggregates that metrics may be read from (see `prodsense.metrics.rollups`); none but on a server."""
+        return ()
 
     # -- data in -----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -234,6 +235,16 @@ def test_a_cut_first_period_is_not_filled_with_what_is_read_to_compare(small: An
     result = small(found, grain="month", since="2024-01-10", compare="previous")
     assert [(r["orders"], r["orders_previous"]) for r in result.rows] == [(1, 1)]
     assert any("only days from 2024-01-10" in note for note in result.notes)
+
+
+def test_a_cut_first_period_of_a_source_dated_by_days(scratch: DuckDBEngine) -> None:
+    """The same where the time is a DATE: the lower bound is that of the request, not the first day of the data."""
+    put(scratch, [order(1, datetime(2023, 12, 5)), order(2, datetime(2024, 1, 5)), order(3, datetime(2024, 1, 15))])
+    known = scope(scratch.columns)
+    by_day = replace(known.metrics["orders"], time="day")
+    known = replace(known, metrics={**known.metrics, "orders": by_day})
+    result = run(scratch, Request("orders", grain="month", since="2024-01-10", compare="previous"), known)
+    assert [(r["orders"], r["orders_previous"]) for r in result.rows] == [(1, 1)]
 
 
 # -- incomplete ------------------------------------------------------------------------------------

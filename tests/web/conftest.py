@@ -26,11 +26,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def planted_tables() -> dict[str, Any]:
+    return planted()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, planted_tables: dict[str, Any]) -> Iterator[Served]:
     """The planted warehouse, built and served. Tests only read it."""
     path = tmp_path_factory.mktemp("web") / "shop.duckdb"
     with ps.open(path) as warehouse:
-        warehouse.ingest({f"delivery.{name}": table for name, table in planted().items()})
+        warehouse.ingest({f"delivery.{name}": table for name, table in planted_tables.items()})
         assert warehouse.build().ok
         found = serve(warehouse)
         yield found

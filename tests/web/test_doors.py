@@ -14,7 +14,7 @@ from prodsense.web.app import check_doors, doors
 
 #: Values for the parts of addresses; a part without one fails the test that walks.
 PARTS = {
-    "version": "0", "name:path": "expression.js", "name": None, "number": "1", "identity": "0123456789ab", "pack": "delivery",
+    "version": "0", "name:path": "app.js", "name": None, "number": "1", "identity": "0123456789ab", "pack": "delivery",
     "section": "0", "chart": "0", "link": "nothing", "table": "delivery.fact_orders", "dashboard": None, "metric": None,
     "board": None, "kind": "metric", "part": "0", "at": "0", "user": "partner", "id": "0123456789ab",
     "method": "retention", "place": "0", "dimension": "restaurant_type",

@@ -252,7 +252,7 @@ def test_asking_too_often(csrf_of: Any) -> None:
         found.site.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/api/v1/me", "/api/v1/nothing", "/nothing", "/static/0/expression.js"])
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/api/v1/me", "/api/v1/nothing", "/nothing", "/static/0/app.js"])
 def test_every_answer_has_the_headers(inn: Served, path: str) -> None:
     answer = inn.client().get(path, follow_redirects=False)
     for name, value in HEADERS.items():
@@ -285,7 +285,7 @@ def test_signing_in_leads_back() -> None:
 def test_static_files_do_not_lead_out_of_their_folder(inn: Served) -> None:
     for name in ("../store.py", "..%2Fstore.py", "%2e%2e/store.py", "/etc/passwd", "nothing.js"):
         assert inn.client().get(f"/static/0/{name}").status_code == 404
-    found = inn.client().get("/static/0/expression.js")
+    found = inn.client().get("/static/0/app.js")
     assert found.status_code == 200 and found.headers["cache-control"] == "no-cache"
 
 

@@ -80,7 +80,7 @@ class Plan:
         start = self.read_since
         if request.since and start:
             cut = periods.start_of(request.since, self.grain) if self.grain != "all" else request.since
-            for name, day in (("since", start), ("first", request.since), ("cut", cut)):
+            for name, day in (("since", start), ("shown", request.since), ("cut", cut)):
                 values |= {name: periods.midnight(day, tz), f"{name}_day": day}
             values["first_period"] = start if self.grain == "all" else periods.start_of(start, self.grain)
             for name in self._used:

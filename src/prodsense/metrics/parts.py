@@ -19,6 +19,8 @@ from prodsense.metrics.rows import Context, Rows
 if TYPE_CHECKING:
     from sqlglot import exp
 
+    from prodsense.metrics.rollups import Rollup, RollupRows
+
 #: Column that counts the rows any metric of the part reads, so that slices without any can be left out.
 MATCHED = "_matched"
 
@@ -71,6 +73,11 @@ def shape_of(definition: Definition, grain: str, by: tuple[str, ...]) -> Shape:
 
 def write(part: Part, context: Context, flag: bool) -> tuple[Ctes, exp.Select]:
     """The part's helper CTEs and its SELECT. `flag` adds the column `MATCHED`."""
+    from prodsense.metrics.rollups import RollupRows, answering
+
+    rollup = answering(part, context)
+    if rollup is not None:
+        return [], _summed(part, rollup, RollupRows(context, rollup), flag)
     relation = next(iter(part.measures.values())).relation
     rows = Rows(context, relation, part.shape.time)
     if not part.shape.time and context.grain != "all":
@@ -101,6 +108,30 @@ def _aggregate(part: Part, rows: Rows, keys: dict[str, exp.Expression], flag: bo
     if flag:
         items.append(exp.alias_(_matched(part, rows), MATCHED))
     query = rows.select(items, rows.conditions(matures=part.shape.matures))
+    if keys:
+        query = query.group_by(*(exp.Literal.number(i + 1) for i in range(len(keys))), copy=False)
+    return query
+
+
+def _summed(part: Part, rollup: Rollup, rows: RollupRows, flag: bool) -> exp.Select:
+    """What `_aggregate` gives, out of a rollup."""
+    from sqlglot import exp
+
+    from prodsense.metrics.rollups import matched, rewritten
+
+    keys = {name: rows.column(name) for name in part.shape.by}
+    if rows.context.grain != "all":
+        keys = {"period": rows.period(rows.context.grain), **keys}
+    items = [exp.alias_(key, ident(name)) for name, key in keys.items()]
+    for name, definition in part.measures.items():
+        value = rewritten(definition, rollup, rows)
+        if not keys and definition.is_count:
+            value = exp.Case(ifs=[exp.If(this=exp.GT(
+                this=exp.Count(this=exp.Star()), expression=exp.Literal.number(0)), true=value)])
+        items.append(exp.alias_(value, ident(name)))
+    if flag:
+        items.append(exp.alias_(matched(part, rollup, rows), MATCHED))
+    query = rows.select(items, rows.conditions())
     if keys:
         query = query.group_by(*(exp.Literal.number(i + 1) for i in range(len(keys))), copy=False)
     return query

@@ -200,7 +200,7 @@ class Rows:
                 found.append(time >= bound(since))
                 if since == "since" and request.compare and self._cuts(request.since):
                     # Rows before `since` are read to compare with; those of its own period stay out.
-                    found.append(exp.Paren(this=exp.or_(time.copy() >= bound("first"), time.copy() < bound("cut"))))
+                    found.append(exp.Paren(this=exp.or_(time.copy() >= bound("shown"), time.copy() < bound("cut"))))
             if request.until or (request.compare and self.context.grain == "all"):
                 found.append(time.copy() < bound("until"))
             found.append(time.copy() <= bound("as_of"))

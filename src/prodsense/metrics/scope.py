@@ -55,6 +55,8 @@ class Scope:
     models: Mapping[str, Model] = field(default_factory=dict)
     queries: Mapping[str, Query] = field(default_factory=dict)
     describe: Describe | None = None
+    #: Pre-aggregates that may be read instead of their sources' rows (`metrics.rollups`).
+    rollups: tuple[Any, ...] = ()
     _cache: dict[str, Relation] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod

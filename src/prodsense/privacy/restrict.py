@@ -112,6 +112,16 @@ class Restricted(_Base):
         under = self._under._k(pack) if isinstance(self._under, Restricted) else 0
         return max(under, self.grants.k(pack))
 
+    def rollups(self, pack: str) -> tuple[Any, ...]:
+        """Those that hold nothing but what the role may see: all rows of all they read, no hidden column."""
+        return tuple(
+            rollup for rollup in self._under.rollups(pack)
+            if all(
+                self._condition(relation) == "" and not any(self.grants.hides(relation, name) for name in columns)
+                for relation, columns in rollup.reads.items()
+            )
+        )  # fmt: skip
+
     def ready(self, pack: str, relations: Iterable[str] | None = None) -> None:
         # Building is the warehouse's own affair: whoever asks, models are made of all rows.
         self._under.ready(pack, relations)

@@ -139,11 +139,13 @@ def build_at_once(
     """
     from prodsense.build.graph import Graph
     from prodsense.ingest.ledger import next_seq
+    from prodsense.metrics.rollups import build_rollups
     from prodsense.web.snapshot import state_of
 
     models, tables = warehouse.definitions([pack] if pack else warehouse.packs)
     graph = Graph(models, tables)
     left = set(models)
+    rolled = True
     failed: set[str] = set()
     current = ""
 
@@ -162,6 +164,9 @@ def build_at_once(
                 broken = {one.model for one in report.failed}
                 if broken:
                     raise _Again
+                current = ""
+                for name in ([pack] if pack else warehouse.packs) if rolled else ():
+                    build_rollups(warehouse.engine, warehouse.pack(name), models, tables, full=full)
                 if state_of(warehouse.engine) != before:
                     # A view made anew changes no row: say that it is another version all the same.
                     next_seq(warehouse.engine)
@@ -170,9 +175,11 @@ def build_at_once(
             pass
         except ProdsenseError:
             # A failure inside the engine ends the transaction: the model that was being built is the one.
-            if not current:
+            if not current and not rolled:
                 raise
-            broken = {current}
+            # Without the sums for dashboards everything is there all the same, only slower.
+            rolled = bool(current) and rolled
+            broken = {current} if current else set()
         failed |= broken
         left -= broken.union(*(graph.downstream(name) for name in broken))
     if failed:

@@ -202,7 +202,7 @@ def address(request: Request) -> str:
 
 # -- headers -----------------------------------------------------------------------------------------
 
-#: Nothing from elsewhere, nothing inline, no eval: Vega runs on its interpreter (static/expression.js).
+#: Nothing from elsewhere, nothing inline, no eval: Vega runs on the interpreter in its bundle.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self';"
     " connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

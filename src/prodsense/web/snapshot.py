@@ -20,6 +20,7 @@ class Version:
         self.relations = relations
         self.packs: tuple[str, ...] | None = None
         #: (pack, relations read) → why they cannot be read; empty where they can.
+        self.rollups: dict[str, tuple[Any, ...]] = {}
         self.ready: dict[tuple[str, frozenset[str] | None], str] = {}
 
 
@@ -35,6 +36,13 @@ class Snapshot(Warehouse):
         if self.version.packs is None:
             self.version.packs = super().packs
         return self.version.packs
+
+    def rollups(self, pack: str) -> tuple[Any, ...]:
+        if pack not in self.version.rollups:
+            from prodsense.metrics.rollups import fresh_rollups
+
+            self.version.rollups[pack] = fresh_rollups(self.engine, pack, *self.definitions([pack]))
+        return self.version.rollups[pack]
 
     def ready(self, pack: str, relations: Iterable[str] | None = None) -> None:
         key = (pack, None if relations is None else frozenset(relations))

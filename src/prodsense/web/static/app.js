@@ -53,6 +53,7 @@ const several = (spec) => ["hconcat", "vconcat", "concat", "facet", "repeat"].so
 /** The spec at the width of its place. */
 function fitted(spec, width) {
   const copy = structuredClone(spec);
+  copy.background = "transparent";
   if (!several(copy) && typeof copy.width === "number") {
     copy.width = width;
     copy.autosize = { type: "fit-x", contains: "padding" };
@@ -78,12 +79,14 @@ async function draw(place) {
   }
   drawn.get(place)?.finalize();
   const shape = fitted(spec, width);
-  const result = await embed(canvas, isDark() ? recolour(shape, swap) : shape, {
+  const turned = isDark();
+  const result = await embed(canvas, turned ? recolour(shape, swap) : shape, {
     ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: { theme: "own", disableDefaultStyle: true },
     mode: "vega-lite", logLevel: 1,
   });
   drawn.set(place, result);
   place.dataset.width = width;
+  place.classList.toggle("turned", turned);
   place.classList.add("drawn");
   if (place.dataset.drill) {
     const targets = JSON.parse(place.dataset.drill);
