@@ -255,7 +255,6 @@ SIMULATED = {
     "photos": {"days": 28, "scale": 0.6, "seed": 7},
     "rideshare": {"days": 63, "scale": 0.3, "seed": 7},
     "stickiness": {"days": 90, "scale": 0.4, "seed": 7},
-    "stickiness": {"days": 90, "scale": 0.4, "seed": 7},
     "streaming": {"days": 42, "scale": 0.6, "seed": 7},
 }
 
