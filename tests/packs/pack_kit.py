@@ -42,6 +42,16 @@ def tiny_file(pack: str, path: Path) -> Path:
     return path
 
 
+def simulated_file(pack: str, path: Path | str, **options: Any) -> dict[str, Any]:
+    """Load what a pack simulates into a new warehouse file and build it; what was planted."""
+    made = load_pack(pack).simulate(**options)
+    with prodsense.warehouse.open(path) as warehouse:
+        report = warehouse.ingest(made.tables, pack=pack)
+        assert report.quarantined == 0, str(report)
+        assert warehouse.build(pack).ok
+    return dict(made.truth)
+
+
 @contextmanager
 def opened_copy(built: Path, folder: Path) -> Iterator[Warehouse]:
     """A copy of a warehouse file that a test may change."""

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pack_kit import opened_copy, tiny_file
+from pack_kit import opened_copy, simulated_file, tiny_file
 
 import prodsense.warehouse
-from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
 
@@ -34,21 +33,11 @@ def own_platform(built_platform: Path, tmp_path: Path) -> Iterator[Warehouse]:
         yield warehouse
 
 
-def simulated(path: Path, **options: Any) -> dict[str, Any]:
-    """Load a simulated platform into a new warehouse file and build it; what was planted."""
-    made = load_pack("stickiness").simulate(**options)
-    with prodsense.warehouse.open(path) as warehouse:
-        for name, table in made.tables.items():
-            warehouse.ingest(table, table=f"stickiness.{name}")
-        warehouse.build("stickiness")
-    return dict(made.truth)
-
-
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, dict[str, Any]]]:
     """A simulated platform of 1,600 users and 90 days, and what is planted in it."""
     path = tmp_path_factory.mktemp("planted") / "platform.duckdb"
-    truth = simulated(path, days=90, scale=0.8, seed=7)
+    truth = simulated_file("stickiness", path, days=90, scale=0.8, seed=7)
     with prodsense.warehouse.open(path) as warehouse:
         yield warehouse, truth
 
@@ -57,6 +46,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehous
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """The same with nothing planted."""
     path = tmp_path_factory.mktemp("quiet") / "platform.duckdb"
-    simulated(path, days=90, scale=0.6, seed=8, clean=True)
+    simulated_file("stickiness", path, days=90, scale=0.6, seed=8, clean=True)
     with prodsense.warehouse.open(path) as warehouse:
         yield warehouse

@@ -13,7 +13,7 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from .conftest import TINY
+from pack_kit import tiny_folder
 
 Row = dict[str, Any]
 LINES = {"SD": 480, "HD": 720, "FHD": 1080, "4K": 2160, "480p": 480}
@@ -22,7 +22,7 @@ TITLE_SLICES = ("genre", "content_age", "production_type")
 
 
 def read(table: str) -> list[dict[str, str | None]]:
-    with (TINY / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+    with (tiny_folder("streaming") / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pack_kit import simulated_file
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-from .conftest import simulated
 from .little import at, load, made_of, session
 
 PACK = load_pack("streaming")
@@ -36,7 +36,7 @@ def test_planted_effects_are_found(planted: tuple[Warehouse, dict[str, Any]]) ->
 
 @pytest.mark.slow
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
-    simulated(tmp_path / "clean.duckdb", days=28, scale=0.4, seed=31, clean=True)
+    simulated_file("streaming", tmp_path / "clean.duckdb", days=28, scale=0.4, seed=31, clean=True)
     with prodsense.warehouse.open(tmp_path / "clean.duckdb") as warehouse:
         verdicts = [primary(warehouse, name)["verdict"] for name in PACK.experiments]
     assert verdicts.count("no difference shown") >= 2 and "worse" not in verdicts
