@@ -202,7 +202,7 @@ def test_launch_by_hand_and_refusals() -> None:
         places = pa.table({"location_key": range(20), "city": ["A"] * 20, "zone": [f"z{n}" for n in range(20)]})
         warehouse.ingest(places, table="rideshare.dim_location")
         warehouse.ingest(pa.table(panel(8, 24)), table="rideshare.fact_ride_requests")
-        warehouse.build("rideshare", only=["rideshare.request_links", "rideshare.rides", "rideshare.drivers"])
+        warehouse.build("rideshare", only=[f"rideshare.{m}" for m in ("request_links", "rides", "drivers", "bookings")])
         answer = warehouse.analyze("rideshare.carpool_launch_effect")
         assert answer.extras["effect"] == pytest.approx(1 / 3, abs=0.01)
         with pytest.raises(UsageError, match="nothing to compare"):
