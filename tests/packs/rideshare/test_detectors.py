@@ -122,7 +122,7 @@ def test_silent_on_twenty_clean_fleets() -> None:
     """Twenty seeds of four cities, each judged by itself at the end: at most one false finding in 160."""
     with prodsense.warehouse.open(":memory:") as warehouse:
         warehouse.ingest(clean_fleets(range(500, 520), days=38, scale=0.5), pack="rideshare")
-        warehouse.build("rideshare", only=[f"rideshare.{m}" for m in ("drivers", "request_links", "rides", "segments")])
+        warehouse.build("rideshare", only=[f"rideshare.{m}" for m in ("drivers", "request_links", "rides", "segments", "bookings")])
         false: list[Any] = []
         for name in PACK.detectors:
             rows = warehouse.detect(f"rideshare.{name}").rows

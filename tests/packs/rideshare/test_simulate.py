@@ -69,16 +69,21 @@ def test_refusals() -> None:
     assert simulate(days=1, scale=0.02, clean=True).truth == {}
 
 
-def test_every_row_keeps_its_contract_and_every_metric_has_a_value(small: Simulation) -> None:
-    pack = load_pack("rideshare")
-    assert small.tables.keys() == pack.tables.keys()
+@pytest.fixture(scope="module")
+def small_fleet(small: Simulation) -> Iterator[Warehouse]:
     with prodsense.warehouse.open(":memory:") as warehouse:
         report = warehouse.ingest(small.tables, pack="rideshare")
         assert (report.quarantined, report.duplicate) == (0, 0)
         assert warehouse.build("rideshare").ok
-        names = [m.name for m in pack.metrics.values() if not m.hidden]
-        (row,) = warehouse.metric(*(f"rideshare.{name}" for name in names), grain="all").rows
-        assert [name for name in names if row[name] is None] == []
+        yield warehouse
+
+
+def test_every_table_is_there_and_every_metric_has_a_value(small: Simulation, small_fleet: Warehouse) -> None:
+    pack = load_pack("rideshare")
+    assert small.tables.keys() == pack.tables.keys()
+    names = [m.name for m in pack.metrics.values() if not m.hidden]
+    (row,) = small_fleet.metric(*(f"rideshare.{name}" for name in names), grain="all").rows
+    assert [name for name in names if row[name] is None] == []
 
 
 def test_rides_are_possible(small: Simulation) -> None:
@@ -116,11 +121,11 @@ def test_planted_discount_and_detour(t: Frames) -> None:
 
 
 @pytest.mark.slow
-def test_every_slice_has_values(planted: Warehouse) -> None:
+def test_every_slice_has_values(small_fleet: Warehouse) -> None:
     pack = load_pack("rideshare")
     for dimension in pack.dimensions:
         asked = [m.name for m in pack.metrics.values() if dimension in m.by and not m.hidden]
-        rows = planted.metric(*(f"rideshare.{name}" for name in asked), by=dimension, grain="all").rows
+        rows = small_fleet.metric(*(f"rideshare.{name}" for name in asked), by=dimension, grain="all").rows
         assert len({row[dimension] for row in rows} - {None}) >= 2, dimension
         assert [name for name in asked if all(row[name] is None for row in rows)] == [], dimension
 
@@ -202,7 +207,7 @@ def test_launch_by_hand_and_refusals() -> None:
         places = pa.table({"location_key": range(20), "city": ["A"] * 20, "zone": [f"z{n}" for n in range(20)]})
         warehouse.ingest(places, table="rideshare.dim_location")
         warehouse.ingest(pa.table(panel(8, 24)), table="rideshare.fact_ride_requests")
-        warehouse.build("rideshare", only=["rideshare.request_links", "rideshare.rides", "rideshare.drivers"])
+        warehouse.build("rideshare", only=[f"rideshare.{m}" for m in ("request_links", "rides", "drivers", "bookings")])
         answer = warehouse.analyze("rideshare.carpool_launch_effect")
         assert answer.extras["effect"] == pytest.approx(1 / 3, abs=0.01)
         with pytest.raises(UsageError, match="nothing to compare"):

@@ -1,5 +1,4 @@
 -- Requests with what became of them, internal users left out.
--- kind: view
 -- key: request_id
 -- time: requested_at
 -- references: ride_id rides, rider_user_key riders, driver_user_key drivers, vehicle_key dim_vehicle
