@@ -69,7 +69,7 @@ class Matching:
     drive: float = 0.1
     spare: float = 0.2
     short: float = 2.0
-    save: float = 1.0
+    save: float = 1.5
 
     def begin(self, world: World) -> None:
         import scipy.optimize  # noqa: F401  (loading it is no part of a decision)
