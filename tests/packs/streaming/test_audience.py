@@ -166,6 +166,7 @@ def test_a_fall_between_milestones_is_found_where_nothing_else_is_known() -> Non
     assert finding["content_key"] == 2 and finding["viewers_lost"] == 90 and "from 25% to 50%" in finding["reason"]
 
 
+@pytest.mark.slow
 def test_planted_fall_of_the_platform(planted: tuple[Warehouse, dict[str, Any]]) -> None:
     warehouse, truth = planted
     (finding,) = warehouse.detect("streaming.retention_dropoff_detector").rows

@@ -165,6 +165,7 @@ def crowd(seed: int, thriller: float, stays: float, users: int = 400) -> dict[st
 _MODELS = ("session_facts", "viewers", "titles", "subscription_log", "sessions")
 
 
+@pytest.mark.slow
 def test_drivers_and_staying_where_they_are_planted() -> None:
     with made_of(crowd(1, thriller=0.25, stays=0.25), *_MODELS) as warehouse:
         rows = warehouse.analyze("streaming.binge_driver_analysis").rows
@@ -178,6 +179,7 @@ def test_drivers_and_staying_where_they_are_planted() -> None:
         assert row["finding"].startswith("bingers stay more")
 
 
+@pytest.mark.slow
 def test_selection_alone_is_not_taken_for_an_effect() -> None:
     with made_of(crowd(2, thriller=0.0, stays=0.0), *_MODELS) as warehouse:
         assert not [r for r in warehouse.analyze("streaming.binge_driver_analysis").rows if r["goes_with_bingeing"]]

@@ -95,6 +95,7 @@ def test_gaps_by_hand() -> None:
         assert "alone" in warehouse.analyze("streaming.content_gap_analysis", min_users=1).extras["missing"]
 
 
+@pytest.mark.slow
 def test_what_the_simulator_plants(planted: tuple[Warehouse, dict[str, Any]]) -> None:
     warehouse, truth = planted
     rows = warehouse.analyze("streaming.content_roi_model").rows
