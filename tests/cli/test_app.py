@@ -19,7 +19,8 @@ from .conftest import Cli
 VERBS = [
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "lineage", "show",
     "metric", "query", "analyze", "answer", "dashboard", "report", "serve", "sessions", "retention", "lifecycle", "funnel",
-    "survival", "cohorts", "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
+    "survival", "cohorts", "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect",
+    "findings", "policies",
     "doctor",
 ]
 
@@ -156,7 +157,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 def test_an_interrupt_exits_130(tmp_path: Path) -> None:
     code = (
-        "import os, signal, prodsense.warehouse as w\nfrom prodsense.cli import main\n"
+        "import os, signal, prodsense.packs.catalogue as w\nfrom prodsense.cli import main\n"
         f"w.catalog = lambda *a: os.kill(os.getpid(), {int(signal.SIGINT)})\nmain(['catalog'])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -128,6 +128,8 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         Policy,
         Query,
         Question,
+        Role,
+        Subject,
     )
 
     pack = SimpleNamespace(
@@ -151,19 +153,25 @@ def test_broken_definitions_are_found_one_by_one() -> None:
         detectors={"bad_detector": Detector("bad_detector", "Says.", "SELECT hue FROM orders")},
         questions={"Q1": Question("Q1", "What?", ("good", "ghost"))},
         event_source=EventSource("orders", "buyer", "day"),
+        roles={"bad_role": Role("bad_role", rows={"orders": "shop = 1"})},
+        subjects={"bad_subject": Subject("bad_subject", "", "orders.buyer")},
+        privacy=lambda name, default: {"PEOPLE": {"orders": "SUM(heads)"}}.get(name, default),
         catalogue=lambda: [{"name": "good"}],
     )
     found = {finding.about: finding for finding in examine_pack(pack)}  # type: ignore[arg-type]
     assert set(found) == {
         "models of shop", "metric shop.bad_metric", "query shop.bad_query", "policy shop.bad_policy",
         "tree shop.bad_tree", "detector shop.bad_detector", "question Q1",
-        "event table of shop", "experiment shop.bad_test",
+        "event table of shop", "experiment shop.bad_test", "role shop.bad_role", "subject shop.bad_subject",
+        "people of shop",
     }
     assert all(finding.level == "error" for finding in found.values())
     for about, word in [("models of shop", "colour"), ("metric shop.bad_metric", "weight"),
                         ("query shop.bad_query", "nowhere"), ("policy shop.bad_policy", "shade"),
                         ("tree shop.bad_tree", "price"), ("detector shop.bad_detector", "hue"),
                         ("question Q1", "ghost"), ("event table of shop", "buyer"),
+                        ("role shop.bad_role", "shop"), ("subject shop.bad_subject", "buyer"),
+                        ("people of shop", "heads"),
                         ("experiment shop.bad_test", "goood")]:  # fmt: skip
         assert word in found[about].says
 

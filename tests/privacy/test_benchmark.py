@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prodsense.privacy.benchmark import smoothed, standing, why_not
@@ -17,6 +17,7 @@ def test_a_quarter_is_the_mean_of_three_peers() -> None:
     assert smoothed([1, 2, 9], 1.0) == smoothed([1, 2, 9], 0.0) == 4
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 10**6), min_size=5, max_size=40, unique=True))
 def test_quarters_rise_and_lie_within(values: list[int]) -> None:
     low, middle, high = (smoothed(values, q) for q in (0.25, 0.5, 0.75))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from prodsense.contracts.tables import read_schema
 from prodsense.contracts.vocabulary import ALL, Subject
 from prodsense.errors import ProdsenseError
 from prodsense.metrics.scope import Scope
@@ -49,7 +50,7 @@ def test_a_role_that_names_what_is_not_there_is_said(change: dict[str, Any], sai
 
 @pytest.mark.parametrize(
     ("subject", "said"),
-    [(Subject("x", "", "dim_people.id"), "there is no dim_people"), (Subject("x", "", "fact_orders.customer_id"), "no row"),
+    [(Subject("x", "", "dim_people.id"), "there is no dim_people"), (Subject("x", "", "fact_orders.buyer"), "there is no buyer"),
      (Subject("x", "", "dim_customers.customer_id", {"fact_orders_setup": ("who",)}), "there is no who"),
      (Subject("x", "", "dim_customers.customer_id", blank={"fact_orders": ("customer_id",)}), "may not be null"),
      (Subject("x", "", "dim_customers.customer_id", where={"settings": "TRUE"}), "there is no settings"),
@@ -77,5 +78,12 @@ def test_people_of_a_pack_that_says_nothing_are_made_out_from_its_keys() -> None
     (subject,) = subjects_of(Pack()).values()
     assert (subject.name, subject.key) == ("user", "users.user_id")
     assert subject.columns["user_events"] == ("user_id",)
-    Pack.tables = {"settings": Pack.tables["settings"]}
+    # Versions of a person are people, whatever a later table is keyed by.
+    versions = read_schema(
+        "CREATE TABLE totals (user_id INT PRIMARY KEY); CREATE TABLE dim_users (id INT PRIMARY KEY, user_id INT)", "p"
+    )
+    Pack.tables = versions
+    (subject,) = subjects_of(Pack()).values()
+    assert (subject.key, set(subject.columns)) == ("dim_users.user_id", {"totals", "dim_users"})
+    Pack.tables = {"settings": load_pack("stickiness").tables["settings"]}
     assert subjects_of(Pack()) == {}

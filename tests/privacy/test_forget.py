@@ -155,6 +155,27 @@ def test_what_lay_in_quarantine_goes_too(copied: Path, rows_of: Tables, customer
         assert '"not theirs"' in repr(held)
 
 
+@pytest.mark.slow
+def test_restated_days_are_as_if_built_anew(copied: Path, customer: int) -> None:
+    with open_warehouse(copied) as wh:
+        tables = [m.name for m in wh.pack("delivery").models.values() if m.kind == "table"]
+
+        def contents() -> dict[str, Any]:
+            return {
+                name: Counter(
+                    repr({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
+                    for row in wh.engine.query(f"SELECT * FROM delivery.{name}").to_pylist()
+                )
+                for name in tables
+            }
+
+        wh.forget(customer)
+        assert wh.build("delivery").ok
+        restated = contents()
+        assert wh.build("delivery", full=True).ok
+        assert contents() == restated
+
+
 def test_all_or_nothing(copied: Path, customer: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("killed")

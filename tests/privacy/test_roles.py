@@ -199,7 +199,9 @@ def test_every_metric_runs_for_an_executive(wh: Warehouse) -> None:
     for name, metric in load_pack("delivery").metrics.items():
         if metric.hidden:
             continue
-        plain, rows = wh.metric(name, grain="week").rows, seen.metric(name, grain="week").rows
+        answer = seen.metric(name, grain="week")
+        assert "_people" not in answer.to_json() + str(answer)
+        plain, rows = wh.metric(name, grain="week").rows, answer.rows
         assert [row["period"] for row in rows] == [row["period"] for row in plain]
         for mine, other in zip(rows, plain, strict=True):
             assert mine[name] in (other[name], None) or mine[name] == pytest.approx(other[name])
@@ -373,6 +375,37 @@ def test_a_project_takes_away_and_adds(wh: Warehouse, shop: int) -> None:
         assert all(row["item_count"] > 2 for row in wh.as_role("night", least=2).show("fact_orders", limit=None).rows)
     finally:
         wh.role_settings = {}
+
+
+def test_an_analysis_that_is_opened_runs_over_the_role_s_own_rows(wh: Warehouse) -> None:
+    """What it is made of need not be open by itself."""
+    wh.role_settings = {"timer": {"rows": {"delivery.order_steps": "order_id < 10000100"}, "k": 0,
+                                  "may": {"analyses": ["order_funnel"]}}}  # fmt: skip
+    try:
+        seen = wh.as_role("timer")
+        placed = seen.analyze("order_funnel").rows[0]
+        count = wh.engine.query("SELECT COUNT(DISTINCT order_id) AS n FROM delivery.order_steps"
+                                " WHERE order_id < 10000100 AND step = 'placed'")["n"][0].as_py()  # fmt: skip
+        assert placed["count"] + placed["censored"] == count
+        assert placed["count"] < wh.analyze("order_funnel").rows[0]["count"]
+        for ask in (
+            lambda: seen.analyze("reorder_retention"), lambda: seen.show("order_steps"),
+            lambda: seen.events("order_steps", "order_id", "happened_at"), lambda: seen.relation("order_steps"),
+        ):  # fmt: skip
+            with pytest.raises(ForbiddenError):
+                ask()
+    finally:
+        wh.role_settings = {}
+
+
+def test_records_are_closed_but_those_of_loads_and_builds(wh: Warehouse) -> None:
+    pack = [load_pack("delivery")]
+    for role in ("analyst", "operations"):
+        granted = grant(role, pack, {})
+        assert granted.condition("prodsense.loads") == granted.condition("prodsense.findings") == ""
+        assert granted.condition("prodsense.forgotten") is granted.condition("prodsense.streams") is None
+        assert granted.condition("prodsense.users") is None
+    assert grant("executive", pack, {}).condition("prodsense.loads") is None
 
 
 @pytest.mark.parametrize(

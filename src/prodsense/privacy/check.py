@@ -42,12 +42,11 @@ def check_role(role: Any, pack: Any, scope: Scope) -> None:
 
 
 def check_subject(subject: Any, pack: Any, scope: Scope) -> None:
-    """The same for a kind of people: its key is a key, its columns are there, what is emptied may be empty."""
+    """The same for a kind of people: its columns are there, and what is emptied may be empty."""
     origin = f"subject {pack.name}.{subject.name}"
     home, _, key = subject.key.rpartition(".")
     _check_names((home,), pack.tables, f"{origin}: key")
-    if pack.tables[home].primary_key != (key,) and (key,) not in pack.tables[home].uniques:
-        raise ContractError(f"{origin}: {subject.key} identifies no row of {home}")
+    _check_names((key,), pack.tables[home].columns, f"{origin}: key")
     for relation, columns in {**subject.columns, **subject.blank}.items():
         _check_names((relation,), pack.tables, origin)
         _check_names(columns, pack.tables[relation].columns, f"{origin}: {relation}")

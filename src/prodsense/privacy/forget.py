@@ -232,7 +232,7 @@ def typed(subject: Subject, tables: Mapping[str, Table], given: Any) -> Any:
 
     home, _, key = subject.key.rpartition(".")
     kind = tables[home].columns[key].type
-    if not str(given).strip():
+    if given is None or not str(given).strip():
         raise UsageError(f"--subject is empty: give the {key} of the {subject.name} to forget")
     if kind.endswith("INT") or kind == "INTEGER":
         return coerce(given, Param(key, "integer"), f"forget {subject.name}")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakKeyDictionary
 
 from prodsense.errors import EngineError, ForbiddenError, SqlError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from prodsense.privacy.roles import Grants
 
 _counter = itertools.count(1)
+#: Engine → relation → its columns, as far as known. They change with the definitions, so hardly while a process runs;
+#: a column that is new is not shown before it is known, and a statement that fails makes all be looked up again.
+_known: WeakKeyDictionary[Any, dict[str, Mapping[str, str]]] = WeakKeyDictionary()
 
 #: Functions that look beyond the rows of a statement: files, settings, the process, other statements.
 _OUTSIDE = frozenset({
@@ -60,6 +64,7 @@ class Guard:
         try:
             return self._engine.query(tree, bound)
         except EngineError as error:
+            _known.pop(self._engine, None)
             self._explain(sql)
             if self.grants.raw_sql:
                 raise
@@ -122,11 +127,13 @@ class Guard:
         condition = self.grants.condition(relation)
         if condition is None:
             raise ForbiddenError(f"role {self.grants.name} may not read {relation}")
-        columns = self._engine.columns(relation)
-        if columns is None:
-            # A relation that is not there is said as the engine says it.
-            raise SqlError(f"no relation named {relation}")
-        return condition, columns
+        known = _known.setdefault(self._engine, {})
+        if relation not in known:
+            columns = self._engine.columns(relation)
+            if columns is None:
+                raise SqlError(f"no relation named {relation}")
+            known[relation] = columns
+        return condition, known[relation]
 
     def _shown(self, relation: str, columns: Mapping[str, str]) -> list[str]:
         shown = [name for name in columns if not self.grants.hides(relation, name)]

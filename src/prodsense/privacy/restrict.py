@@ -136,6 +136,7 @@ class Restricted(_Base):
         packs = {pack.name for pack, _ in found}
         if len(packs) != 1:
             return super().metric(*names, **request)  # which says what is wrong
+        self._check_condition(request.get("where"))
         k = self._k(packs.pop())
         result = self._in_groups([m.name for _, m in found], found[0][0], k, request) if k else \
             super().metric(*names, **request)  # fmt: skip
@@ -158,7 +159,7 @@ class Restricted(_Base):
         result = self._run([*names, *support.names], pack, support.scope, request)
         rest = None
         if left_out and support.names:
-            again = {**request, "where": left_out, "compare": None}
+            again = {**request, "where": left_out}
             again["as_of"] = request.get("as_of") or result.as_of
             rest = self._run(list(support.names), pack, support.scope, again, result.grain)
         return suppress(result, names, support, k, rest)
@@ -257,9 +258,8 @@ class Restricted(_Base):
     def _counted(result: Any) -> Any:
         from prodsense.metrics.result import Rows
 
-        number = len(result.violations)
-        rows = Rows.from_rows([{"violation": f"{number} rows break it"}] if number else [])
-        return replace(result, violations=rows)
+        rows = [{"violation": "a row that the role may not see"} for _ in range(len(result.violations))]
+        return replace(result, violations=Rows.from_rows(rows))
 
     def detect(self, *names: Any, pack: str | None = None, **options: Any) -> Any:
         if self._trusted:
@@ -291,7 +291,7 @@ class Restricted(_Base):
     # -- rows --------------------------------------------------------------------------------------
 
     def relation(self, name: str) -> str:
-        relation = self._under.relation(name)
+        relation = self.root().relation(name)
         schema = relation.rpartition(".")[0]
         if self._condition(relation) is None:
             raise ForbiddenError(f"role {self.role} may not read {relation}")
@@ -304,18 +304,20 @@ class Restricted(_Base):
         schema = relation.rpartition(".")[0]
         if schema in self.grants.packs:
             self._need("rows", schema)
-            if self._k(schema):
+            if self._k(schema) and not self._trusted:
                 raise ForbiddenError(f"role {self.role} sees groups, not stored rows")
-        if self.grants.restricted and where:
-            from sqlglot import exp
-
-            from prodsense.metrics.filters import read_filter
-
-            if any(not isinstance(cast.this, exp.Literal) for cast in read_filter(where).find_all(exp.Cast)):
-                raise ForbiddenError(f"role {self.role} may not cast in a condition")
+        self._check_condition(where)
         return self._with_sql(super().show(relation, limit, where))
 
+    def _check_condition(self, where: Any) -> None:
+        """Refuse conditions that could tell of rows out of sight by failing on them."""
+        from prodsense.privacy.suppress import refuse_failing
+
+        if where and self.grants.restricted:
+            refuse_failing(where, self.role)
+
     def events(self, *args: Any, **options: Any) -> Any:
+        self._check_condition(options.get("where"))
         found = super().events(*args, **options)
         self._need("methods", found.relation.rpartition(".")[0])
         return found

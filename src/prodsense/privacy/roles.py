@@ -50,7 +50,8 @@ _PERSONAL = re.compile(
 )
 #: A column called just ``name`` is personal where the table is one of people.
 _PEOPLE = re.compile(r"(dim_)?(users?|customers?|drivers?|riders?|members?|people|persons?|contacts?|employees?|staff)")
-#: Columns of the project's own records that hold what stood in a file.
+#: The project's own records that kind ``system`` opens, and their columns that hold what stood in a file.
+_SYSTEM = frozenset({"loads", "files", "quarantine", "partitions", "counter", "builds", "findings", "exposures"})
 _SYSTEM_HIDDEN = frozenset({"original", "cells", "reason"})
 
 @dataclass(frozen=True)
@@ -87,9 +88,12 @@ class PackRole:
 def is_personal(relation: str, column: str) -> bool:
     """Whether a column is personal by its name; packs add to this (PERSONAL) and take from it (PUBLIC)."""
     name = column.lower()
-    if name == "name":
-        return bool(_PEOPLE.fullmatch(relation))
-    return bool(_PERSONAL.fullmatch(name))
+    return is_of_people(relation) if name == "name" else bool(_PERSONAL.fullmatch(name))
+
+
+def is_of_people(relation: str) -> bool:
+    """Whether a relation's name says that its rows are people."""
+    return bool(_PEOPLE.fullmatch(relation))
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Grants:
         """As `PackRole.condition`, for a full name; the project's own records are open to kind ``system``."""
         schema, _, name = relation.rpartition(".")
         if schema == SYSTEM_SCHEMA:
-            return "" if any(self.may("system", pack) for pack in self.packs) else None
+            return "" if name in _SYSTEM and any(self.may("system", pack) for pack in self.packs) else None
         found = self.packs.get(schema)
         return found.condition(name) if found else None
 

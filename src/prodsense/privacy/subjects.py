@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import Subject
+from prodsense.privacy.roles import is_of_people
 
 if TYPE_CHECKING:
     from prodsense.contracts.tables import Table
 
-#: Keys that identify people where a pack does not say: the first that is the key of one of its tables.
+#: Keys that identify people where a pack does not say: the first that one of its tables is about.
 _KEYS = ("user_id", "user_key", "customer_id", "member_id", "account_id", "person_id", "profile_id")
 
 
@@ -18,11 +19,14 @@ def subjects_of(pack: Any) -> dict[str, Subject]:
     """A pack's kinds of people by name, the first one the usual; made out from its keys where it declares none."""
     if pack.subjects:
         return dict(pack.subjects)
-    found = [(key, table) for key in _KEYS for table in pack.tables.values() if table.primary_key == (key,)]
+    tables = list(pack.tables.values())
+    # A table of people that has the key, or else any that is keyed by it.
+    found = [(key, table) for key in _KEYS for table in tables if is_of_people(table.name) and key in table.columns]
+    found += [(key, table) for key in _KEYS for table in tables if table.primary_key == (key,)]
     if not found:
         return {}
     key, home = found[0]
-    columns = {table.name: (key,) for table in pack.tables.values() if key in table.columns and table is not home}
+    columns = {table.name: (key,) for table in tables if key in table.columns}
     name = key.rpartition("_")[0]
     return {name: Subject(name, f"Who is meant by {key}.", f"{home.name}.{key}", columns)}
 

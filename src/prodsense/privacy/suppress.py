@@ -147,8 +147,7 @@ def protect(sizes: Mapping[Any, int], lines: Sequence[Sequence[Any]], k: int) ->
             if more is not None:
                 hidden.add(more)
                 todo.update(on[more])
-                break
-        else:
+        if not todo:
             return hidden
 
 
@@ -228,7 +227,7 @@ def suppress(result: Result, asked: Sequence[str], support: Supported, k: int, r
 
     cells = _cells(result)
     now = _sizes(result, asked, support, "")
-    few = _few_left_out(rest, support, k) if rest is not None else set()
+    few = _few_left_out(rest, support, k)
     sizes: dict[Any, int] = {}
     for cell, size in zip(cells, now, strict=True):
         if size is not None:
@@ -239,7 +238,7 @@ def suppress(result: Result, asked: Sequence[str], support: Supported, k: int, r
         before = [(shift(period), slices) for period, slices in cells]
         for cell, size in zip(before, _sizes(result, asked, support, "_previous"), strict=True):
             if size is not None:
-                sizes.setdefault(cell, size)
+                sizes.setdefault(cell, 0 if cell in few else size)
     sizes = {cell: sizes[cell] for cell in sorted(sizes, key=_in_order)}
     hidden = protect(sizes, lines_of(list(sizes), result.grain), k)
     gone = [cell in hidden for cell in cells]
@@ -261,7 +260,7 @@ def suppress(result: Result, asked: Sequence[str], support: Supported, k: int, r
     columns["suppressed"] = pa.array(gone, pa.bool_())
     if result.compare:
         columns["suppressed_previous"] = pa.array(gone_before, pa.bool_())
-    notes = result.notes
+    notes = tuple(note for note in result.notes if note.split(":")[0] not in support.names)
     if hidden:
         notes = (*notes, f"groups of fewer than {k} are not shown, nor what would give them away")
     return replace(
@@ -303,11 +302,17 @@ def _sizes(result: Result, asked: Sequence[str], support: Supported, suffix: str
     return found
 
 
-def _few_left_out(rest: Result, support: Supported, k: int) -> set[Key]:
-    found = set()
-    for cell, row in zip(_cells(rest), rest.rows, strict=True):
+def _few_left_out(rest: Result | None, support: Supported, k: int) -> set[Key]:
+    """Cells, also earlier ones, of which a condition leaves out just a few people."""
+    found: set[Key] = set()
+    if rest is None:
+        return found
+    shift = _earlier(rest)
+    for (period, slices), row in zip(_cells(rest), rest.rows, strict=True):
         if any(0 < (row[name] or 0) < k for name in support.names):
-            found.add(cell)
+            found.add((period, slices))
+        if rest.compare and any(0 < (row[f"{name}_previous"] or 0) < k for name in support.names):
+            found.add((shift(period), slices))
     return found
 
 
@@ -380,11 +385,26 @@ def check_slices(by: Sequence[str], scope: Scope, keys: Sequence[str], role: str
             raise ForbiddenError(f"role {role} may not slice by {dimension.name}: each group would be one person")
 
 
+def refuse_failing(where: str | None, role: str) -> None:
+    """Raise ForbiddenError for a condition that can fail on some values: that it fails can tell of rows out of sight.
+
+    An engine is free to try it before the role's own condition.
+    """
+    from sqlglot import exp
+
+    from prodsense.metrics.filters import read_filter
+
+    if not where or not where.strip():
+        return
+    for node in read_filter(where).find_all(exp.Cast, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg):
+        if node.find(exp.Column) is not None:
+            raise ForbiddenError(f"role {role} may not cast or calculate in a condition")
+
+
 def check_where(where: str | None, scope: Scope, keys: Sequence[str], role: str) -> str:
     """A condition that may restrict what a role sees of groups: over slices only; what it leaves out, as a condition.
 
-    Raises ForbiddenError for a column that is no slice (a person's number singles one out) and for casts, whose
-    errors can tell of rows out of sight.
+    Raises ForbiddenError for a column that is no slice (a person's number singles one out).
     """
     from sqlglot import exp
 
@@ -392,12 +412,9 @@ def check_where(where: str | None, scope: Scope, keys: Sequence[str], role: str)
 
     if not where or not where.strip():
         return ""
-    tree = read_filter(where)
-    for node in tree.walk():
-        if isinstance(node, exp.Column) and node.name.lower() not in scope.dimensions:
-            raise ForbiddenError(f"role {role} may filter by slices only, not by {node.name}")
-        if isinstance(node, exp.Column):
-            check_slices([node.name.lower()], scope, keys, role)
-        if isinstance(node, exp.Cast) and not isinstance(node.this, exp.Literal):
-            raise ForbiddenError(f"role {role} may not cast in a condition")
+    for column in read_filter(where).find_all(exp.Column):
+        if column.name.lower() not in scope.dimensions:
+            raise ForbiddenError(f"role {role} may filter by slices only, not by {column.name}")
+        check_slices([column.name.lower()], scope, keys, role)
+    refuse_failing(where, role)
     return f"NOT COALESCE(({where}), FALSE)"

@@ -7,8 +7,9 @@ from prodsense.contracts.vocabulary import ALL, Role, Subject
 #: Personal beyond what its name says: free attributes may hold anything.
 PERSONAL = ("user_events.attributes",)
 
-#: Relation → an aggregate that counts people, where no column names them; elsewhere user_id does.
-PEOPLE = {"network_pairs": "COUNT(DISTINCT pair)"}
+#: Relation → an aggregate that counts people, where no column names them; elsewhere user_id does. What is said in
+#: public is about nobody.
+PEOPLE = {"network_pairs": "COUNT(DISTINCT pair)", "store_reviews": (), "mentions": ()}
 
 ROLES = (
     Role(
