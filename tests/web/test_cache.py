@@ -88,6 +88,13 @@ def test_what_is_in_use_is_computed_anew_before_readers_move() -> None:
     assert cache.warm(seconds=0) == 0
 
 
+def test_questions_do_not_pile_up() -> None:
+    cache = Cache(most=10)
+    for number in range(100):
+        cache.get("1", ("p", number), lambda: ("1", b""))
+    assert len(cache._uses) <= 10 and ("p", 99) in cache._uses
+
+
 def test_policies_part_answers(served: Served) -> None:
     seven, eight = served.actor("partner"), served.actor("partner")
     assert policy_of(seven) == policy_of(eight) != policy_of(served.actor("admin"))
