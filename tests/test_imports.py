@@ -31,7 +31,8 @@ LAYERS = (
     {"doctor", "project"},
     {"warehouse"},
     {"__init__"},
-    {"cli", "web"},
+    {"web"},
+    {"cli"},  # `prodsense serve` starts the web
     {"__main__"},
 )
 

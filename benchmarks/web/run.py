@@ -1,13 +1,13 @@
 """The web under load: a pack's dashboard over ten million fact rows, twenty readers at once, while a build runs.
 
-    python benchmarks/web/run.py [--rows 10000000] [--readers 20] [--seconds 20] [--keep FILE.duckdb]
+    python benchmarks/web/run.py [--rows 10000000] [--readers 20] [--pause 0.2] [--keep FILE.duckdb]
 
 A simulated city is copied until it has the rows, loaded as the pack's tables, and built. Measured, in this order:
 
 * directly: every part of the dashboard asked in this process, alone, without any server (the best of three);
 * the first page after the server's start, with nothing kept yet, up to its first byte and to its end;
-* readers who ask for parts of the dashboards and for metrics, one after the other without a pause, first alone and then
-  while a full build runs. An answer counts as failed when it is no 200 or 304.
+* readers who ask for parts of the dashboards and for metrics, each looking at an answer for a fifth of a second, first
+  alone and then while a full build runs. An answer counts as failed when it is no 200 or 304.
 
 The load comes from this process, the server is another one: on two cores both share them.
 """
@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000, help="fact rows, all tables together")
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--pause", type=float, default=0.2, help="seconds that a reader looks at an answer")
+    parser.add_argument("--longest", type=float, default=120.0, help="seconds for which a build is waited for")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="use this warehouse, made when it is not there")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="prodsense-web-"))
@@ -72,7 +74,7 @@ def main() -> None:
     try:
         if not path.exists():
             make(path, given.rows)
-        measure(path, given.readers, given.seconds)
+        measure(path, given)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -124,8 +126,9 @@ def copy(warehouse: Warehouse, contract: Any, table: Any, copies: int) -> None:
 # -- measuring ---------------------------------------------------------------------------------------
 
 
-def measure(path: Path, readers: int, seconds: float) -> None:
+def measure(path: Path, given: argparse.Namespace) -> None:
     """Print the table."""
+    readers = given.readers
     direct = sorted(asked_directly(path))
     store = Store(store_path(str(path)))
     if store.user("bench") is None:
@@ -143,9 +146,9 @@ def measure(path: Path, readers: int, seconds: float) -> None:
             for question in asked:
                 client.get(question).raise_for_status()
             print(f"{len(asked)} parts and metrics once, nothing kept: {time.perf_counter() - started:.1f} s")
-        told = asyncio.run(load(address, headers, asked, readers, seconds, build=False))
+        told = asyncio.run(load(address, headers, asked, given, build=False))
         report("warm", readers, told, direct)
-        told = asyncio.run(load(address, headers, asked, readers, seconds, build=True))
+        told = asyncio.run(load(address, headers, asked, given, build=True))
         report("warm, while a full build runs", readers, told, direct)
 
 
@@ -217,9 +220,10 @@ def addresses(client: httpx.Client) -> list[str]:
 
 
 async def load(
-    address: str, headers: dict[str, str], asked: list[str], readers: int, seconds: float, *, build: bool
+    address: str, headers: dict[str, str], asked: list[str], given: argparse.Namespace, *, build: bool
 ) -> dict[str, Any]:
-    """Readers without a pause until the time is over (and the build, where one runs)."""
+    """Readers until the time is over (and the build, where one runs)."""
+    readers, seconds = given.readers, given.seconds
     taken: list[float] = []
     failed: list[str] = []
     limits = httpx.Limits(max_connections=readers + 2, max_keepalive_connections=readers + 2)
@@ -235,6 +239,7 @@ async def load(
                 taken.append(time.perf_counter() - started)
                 if answer.status_code not in (200, 304):
                     failed.append(f"{answer.status_code} {question}")
+                await asyncio.sleep(given.pause)
 
         started = time.perf_counter()
         tasks = [asyncio.create_task(read(seed)) for seed in range(readers)]
@@ -242,7 +247,10 @@ async def load(
         if build:
             job = (await client.post("/api/v1/build", json={"full": True})).json()
             while True:
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1)
+                if time.perf_counter() - started > given.longest:
+                    built = -1.0
+                    break
                 state = (await client.get(f"/api/v1/jobs/{job['id']}")).json()
                 if state["state"] in ("done", "failed"):
                     built = time.perf_counter() - started
@@ -258,7 +266,8 @@ def report(what: str, readers: int, told: dict[str, Any], direct: list[float]) -
     """One line a load."""
     taken, failed = sorted(told["taken"]), told["failed"]
     ratio = at(taken, 0.95) / at(direct, 0.95)
-    built = f"; the build took {told['built']:.0f} s" if told["built"] else ""
+    built = f"; the build took {told['built']:.0f} s" if told["built"] > 0 else ""
+    built = "; the build was still running" if told["built"] < 0 else built
     print(
         f"{readers} readers, {what}: {len(taken):,} answers, {len(taken) / told['seconds']:,.0f} a second,"
         f" {spread(taken)}, {len(failed)} failed; p95 is {ratio:.2f} times the direct one{built}"

@@ -33,7 +33,7 @@ class Project:
     params: Mapping[str, Any] = field(default_factory=dict)
     roles: Mapping[str, Any] = field(default_factory=dict)
     #: ``[[report]]`` and ``[smtp]``, read by `prodsense.web.reports`.
-    reports: Sequence[Mapping[str, Any]] = ()
+    report: Sequence[Mapping[str, Any]] = ()
     smtp: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -58,16 +58,16 @@ def test_reports_are_read_from_the_settings(project: Project) -> None:
     ({"name": "../evil"}, "no name for a file"), ({"colour": "red"}, "no setting colour"), ({"every": 5}, "should be"),
 ])  # fmt: skip
 def test_a_wrong_report_says_what_is_wrong(project: Project, change: dict[str, Any], told: str) -> None:
-    one = {**project.reports[0], **change}
+    one = {**project.report[0], **change}
     with pytest.raises(UsageError, match=told):
-        read_reports(Project(project.folder, reports=(one,), smtp=project.smtp))
+        read_reports(Project(project.folder, report=(one,), smtp=project.smtp))
 
 
 def test_two_reports_of_one_name_and_mail_without_a_server(project: Project) -> None:
     with pytest.raises(UsageError, match="two reports"):
-        read_reports(Project(project.folder, reports=(project.reports[0],) * 2))
+        read_reports(Project(project.folder, report=(project.report[0],) * 2))
     with pytest.raises(UsageError, match="need host"):
-        read_reports(Project(project.folder, reports=project.reports))
+        read_reports(Project(project.folder, report=project.report))
     with pytest.raises(UsageError, match="no setting password"):
         check_mail({"host": "h", "sender": "s", "password": "in the clear"})
 

@@ -80,7 +80,7 @@ class Report:
 
 def read_reports(project: Project | None) -> tuple[Report, ...]:
     """The reports of a project; UsageError that says which one is wrong and how."""
-    found = tuple(_read(one, number) for number, one in enumerate(project.reports, 1)) if project else ()
+    found = tuple(_read(one, number) for number, one in enumerate(project.report, 1)) if project else ()
     names = [report.name for report in found]
     if twice := next((name for i, name in enumerate(names) if name in names[:i]), None):
         raise UsageError(f"two reports are named {twice}: give one of them another name")
