@@ -188,6 +188,53 @@ def test_all_or_nothing(copied: Path, customer: int, monkeypatch: pytest.MonkeyP
         assert everything(wh) == before
 
 
+def test_a_row_of_two_people_goes_with_the_one_and_is_emptied_of_the_other() -> None:
+    """Somebody who drives and rides: their requests go, those that they drove for others stay without them."""
+    from prodsense.contracts.tables import read_schema
+    from prodsense.contracts.vocabulary import Subject
+    from prodsense.ingest import ensure_tables, ingest
+    from prodsense.privacy.forget import Forgetting
+
+    tables = read_schema(
+        """CREATE TABLE users (id INT PRIMARY KEY);
+        CREATE TABLE rides (ride INT PRIMARY KEY, driver INT REFERENCES users (id));
+        CREATE TABLE requests (request INT UNIQUE, rider INT REFERENCES users (id), driver INT REFERENCES users (id),
+            ride INT REFERENCES rides (ride));
+        CREATE TABLE notes (note INT, request INT REFERENCES requests (request))""", "cars",
+    )  # fmt: skip
+    subject = Subject("user", "", "users.id", blank={"rides": ("driver",), "requests": ("driver", "ride")})
+    with open_warehouse(":memory:") as wh:
+        contracts = {table.relation: table for table in tables.values()}
+        ensure_tables(wh.engine, contracts)
+        for name, rows in {
+            "users": [{"id": 1}, {"id": 2}, {"id": 3}],
+            "rides": [{"ride": 10, "driver": 1}, {"ride": 11, "driver": 2}],
+            "requests": [{"request": 100, "rider": 2, "driver": 1, "ride": 10},
+                         {"request": 101, "rider": 1, "driver": 2, "ride": 11},
+                         {"request": 102, "rider": 3, "driver": 2, "ride": 11},
+                         {"request": 103, "rider": 1, "driver": 1, "ride": None},
+                         {"request": None, "rider": 3, "driver": 1, "ride": None}],
+            "notes": [{"note": 1, "request": 100}, {"note": 2, "request": 101}, {"note": 3, "request": None}],
+        }.items():  # fmt: skip
+            ingest(wh.engine, contracts, pa.Table.from_pylist(rows), table=f"cars.{name}")
+        done = Forgetting(wh.engine, tables, subject, 1)
+        dry = done.run(dry=True).rows
+        found = Forgetting(wh.engine, tables, subject, 1).run().rows
+        assert dry == found
+        assert {r["table"]: (r["deleted"], r["emptied"]) for r in found} == {
+            "cars.users": (1, 0), "cars.rides": (0, 1), "cars.requests": (2, 2), "cars.notes": (1, 0),
+        }
+
+        def left(name: str) -> list[tuple[Any, ...]]:
+            table = wh.engine.query(f"SELECT * FROM cars.{name}").to_pylist()
+            return sorted((tuple(row.values()) for row in table), key=repr)
+
+        assert left("users") == [(2,), (3,)]
+        assert left("rides") == [(10, None), (11, 2)]
+        assert left("requests") == [(100, 2, None, None), (102, 3, 2, 11), (None, 3, None, None)]
+        assert left("notes") == [(1, 100), (3, None)]
+
+
 def test_who_is_meant_must_be_clear(built: Path) -> None:
     with open_warehouse(built, read_only=True) as wh:
         for args, said in (

@@ -122,6 +122,12 @@ REFUSED = (
     "DELETE FROM shop.orders", "UPDATE shop.orders SET amount = 0", "DROP TABLE shop.orders",
     "CREATE TABLE shop.copy AS SELECT * FROM shop.orders", "COPY shop.orders TO 'x.csv'", "ATTACH 'x.db'",
     "SET threads = 1", "CALL pragma_version()", "SELECT * INTO shop.copy FROM shop.orders", "PIVOT shop.orders ON city",
+    "SELECT * FROM shop.orders, LATERAL arrow_scan(1, 2, 3) AS t", "SELECT * FROM shop.orders, LATERAL glob('*') AS t",
+    "SELECT * FROM shop.orders, storage_info('staff')", "SELECT * FROM (DESCRIBE shop.staff)",
+    "SELECT * FROM shop.orders WHERE order_id IN (SELECT order_id FROM shop.summary)", "FROM shop.staff",
+    "TABLE shop.staff", "SELECT COUNT(*) FROM shop.orders, shop.staff", "SELECT * FROM shop.orders JOIN shop.staff ON TRUE",
+    "SELECT LIST(s) FROM (SELECT * FROM shop.staff) AS s", "WITH RECURSIVE r AS (SELECT * FROM shop.staff) SELECT * FROM r",
+    "SELECT * FROM SHOP.STAFF", 'SELECT * FROM "shop"."staff"', "SELECT * FROM main.x", "SELECT * FROM temp.x",
     "SELECT * FROM shop.orders AT (VERSION => 1)", "EXPLAIN SELECT * FROM shop.staff", "LOAD httpfs",
 )  # fmt: skip
 

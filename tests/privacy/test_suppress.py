@@ -201,6 +201,27 @@ def test_what_a_condition_leaves_out_is_a_condition_too() -> None:
     assert check_where("  ", SCOPE, [], "executive") == check_where(None, SCOPE, [], "executive") == ""
 
 
+def test_people_are_counted_by_what_names_them() -> None:
+    from prodsense.contracts.tables import read_schema
+    from prodsense.privacy.suppress import supported
+
+    tables = read_schema(
+        "CREATE TABLE rides (id INT, rider_user_id INT, driver_user_id INT, valid INT); CREATE TABLE kinds (kind INT);"
+        " CREATE TABLE sums (day DATE, users INT)", "p",
+    )  # fmt: skip
+    metrics = {name: Metric(name, "", "count", "up", "COUNT(*)", name, where="TRUE") for name in tables}
+    metrics["both"] = Metric("both", "", "ratio", "up", "ratio(rides, kinds)")
+    metrics["none"] = Metric("none", "", "count", "up", "COUNT(*)", "kinds")
+    found = supported(Scope("p", metrics, tables=tables), ["both", "sums"], {"sums": "SUM(users)"}, ["user_id"])
+    sql = {name: found.scope.metrics[name].sql for name in found.names}
+    assert [[sql[n] for n in found.counts[m]] for m in ("both", "sums")] == [
+        ["COUNT(DISTINCT rider_user_id)", "COUNT(DISTINCT driver_user_id)", "COUNT(*)"], ["SUM(users)"],
+    ]  # fmt: skip
+    assert {found.scope.metrics[name].where for name in found.names} == {"TRUE"}
+    nobody = supported(Scope("p", metrics, tables=tables), ["none"], {"kinds": ()}, ["user_id"])
+    assert nobody.counts == {"none": ()}
+
+
 def test_groups_of_one_person_each_are_refused() -> None:
     check_slices(["city"], SCOPE, ["customer_id"], "executive")
     with pytest.raises(ForbiddenError, match="one person"):

@@ -377,7 +377,8 @@ class Subject:
     those whose column references it or is named in `columns` (relation → columns, where they meet its condition of
     `where`, if there is one), and all that reference any of these.
 
-    `blank` maps a relation to columns that are emptied instead, because its rows are other people's too.
+    `blank` maps a relation to columns that are emptied instead, because its rows are other people's too: a row that
+    has the person, or a row that goes, in those columns alone stays without them.
     """
 
     name: str

@@ -8,7 +8,7 @@ that loads refuse the person by.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -29,13 +29,17 @@ Params = dict[str, Any]
 
 @dataclass
 class _Doomed:
-    """What goes of one table: rows with `subject` in one of `own`, or that reference a row that goes."""
+    """What goes of one table: rows with the person in one of `own`, or that reference a row that goes.
+
+    Rows that do so in columns of `blank` alone are emptied of those instead.
+    """
 
     table: Table
     own: tuple[str, ...] = ()
     condition: str = ""
     #: Column → columns of the parent that it references, as (relation, column).
     parents: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    blank: tuple[str, ...] = ()
 
 
 class Forgetting:
@@ -52,6 +56,7 @@ class Forgetting:
             name: _Doomed(
                 table, own.get(name, ()), subject.where.get(name, ""),
                 {r.columns[0]: (r.table, r.target[0]) for r in table.references if len(r.columns) == 1},
+                subject.blank.get(name, ()),
             )
             for name, table in self.tables.items()
         }
@@ -88,9 +93,7 @@ class Forgetting:
         grown = True
         while grown:
             grown = False
-            for name, one in self.doomed.items():
-                if name in self.subject.blank:
-                    continue
+            for one in self.doomed.values():
                 wanted = [column for relation, column in self._referenced if relation == one.table.relation]
                 if not wanted:
                     continue
@@ -104,33 +107,35 @@ class Forgetting:
                     grown = grown or not values <= known
                     known |= values
 
-    def _where(self, one: _Doomed) -> _Condition:
-        return _Condition(self.engine, one, self.keys, self.value)
+    def _where(self, one: _Doomed, emptied: bool = False) -> _Condition:
+        return _Condition(self.engine, one, self.keys, self.value, emptied)
 
     def _one(self, name: str, dry: bool) -> dict[str, Any] | None:
-        """Delete or empty the rows of one table that go; what was done, None where there are none."""
-        one, blank = self.doomed[name], self.subject.blank.get(name)
-        table = one.table
-        relation = quoted(table.relation)
-        with self._where(one) as (where, params):
-            column = comma([table.partition]) if table.partition else "NULL"
-            counted = self.engine.query(
-                f"SELECT CAST({column} AS VARCHAR) AS day, COUNT(*) AS n FROM {relation} WHERE {where} GROUP BY 1",
-                params,
-            ).to_pylist()
-            number = sum(row["n"] for row in counted)
-            if not number:
-                return None
-            if not dry:
-                if blank:
-                    self._empty(table, blank, where, params)
-                else:
-                    self.engine.delete(table.relation, where, params)
-                days = [row["day"] for row in counted] if table.partition else [None]
-                ledger.touch(self.engine, table.relation, sorted(days, key=lambda day: day or ""))
-        deleted = 0 if blank else number
-        return {"table": table.relation, "deleted": deleted, "emptied": number - deleted,
-                "days": len(counted) if table.partition else 0}  # fmt: skip
+        """Delete and empty the rows of one table that go; what was done, None where there are none."""
+        one = self.doomed[name]
+        table, days = one.table, set[str | None]()
+        column = comma([table.partition]) if table.partition else "NULL"
+        numbers = {}
+        for emptied in (False, True) if one.blank else (False,):
+            with self._where(one, emptied) as (where, params):
+                counted = self.engine.query(
+                    f"SELECT CAST({column} AS VARCHAR) AS day, COUNT(*) AS n FROM {quoted(table.relation)}"
+                    f" WHERE {where} GROUP BY 1", params,
+                ).to_pylist()  # fmt: skip
+                numbers[emptied] = sum(row["n"] for row in counted)
+                days |= {row["day"] for row in counted}
+                if numbers[emptied] and not dry:
+                    if emptied:
+                        self._empty(table, one.blank, where, params)
+                    else:
+                        self.engine.delete(table.relation, where, params)
+        if not any(numbers.values()):
+            return None
+        if not dry:
+            touched = sorted(days, key=lambda day: day or "") if table.partition else [None]
+            ledger.touch(self.engine, table.relation, touched)
+        return {"table": table.relation, "deleted": numbers[False], "emptied": numbers.get(True, 0),
+                "days": len(days) if table.partition else 0}  # fmt: skip
 
     def _empty(self, table: Table, blank: tuple[str, ...], where: str, params: Params) -> None:
         items = ", ".join(
@@ -182,27 +187,37 @@ class Forgetting:
 
 
 class _Condition:
-    """SQL that holds for the rows of a table that go, its values offered to the engine for a while."""
+    """SQL that holds for the rows of a table that are deleted, or `emptied`; values are offered for a while."""
 
-    def __init__(self, engine: Engine, one: _Doomed, keys: Mapping[tuple[str, str], set[Any]], value: Any):
-        self.engine, self.one, self.keys, self.value = engine, one, keys, value
+    def __init__(
+        self, engine: Engine, one: _Doomed, keys: Mapping[tuple[str, str], set[Any]], value: Any, emptied: bool
+    ):
+        self.engine, self.one, self.keys, self.value, self.emptied = engine, one, keys, value, emptied
         self._stack = ExitStack()
 
     def __enter__(self) -> tuple[str, Params]:
+        params = {"subject": self.value, "subject_text": str(self.value)}
+        deleted = self._any(lambda column: column not in self.one.blank)
+        if not self.emptied:
+            return deleted, params
+        return f"({self._any(lambda column: column in self.one.blank)}) AND NOT COALESCE({deleted}, FALSE)", params
+
+    def _any(self, wanted: Callable[[str], bool]) -> str:
+        """The person, or a row that goes, in any of the wanted columns."""
         import pyarrow as pa
 
         parts = []
-        for column in self.one.own:
+        for column in filter(wanted, self.one.own):
             number = self.one.table.columns[column].type != "VARCHAR" and isinstance(self.value, int)
             same = f"{comma([column])} = :subject" if number else f"text_of({comma([column])}) = :subject_text"
             parts.append(f"({same} AND ({self.one.condition}))" if self.one.condition else same)
         for column, parent in self.one.parents.items():
             values = self.keys.get(parent)
-            if not values or column in self.one.own:
+            if not values or column in self.one.own or not wanted(column):
                 continue
             held = self._stack.enter_context(self.engine.temporary(pa.table({"value": pa.array(sorted(values))})))
             parts.append(f"{comma([column])} IN (SELECT value FROM {held})")
-        return " OR ".join(parts) or "FALSE", {"subject": self.value, "subject_text": str(self.value)}
+        return " OR ".join(parts) or "FALSE"
 
     def __exit__(self, *_: Any) -> None:
         self._stack.close()

@@ -298,6 +298,8 @@ def _refuse_outside(tree: exp.Expression, role: str) -> None:
         if isinstance(node, _refused_nodes()):
             what = type(node).__name__.upper()
             raise ForbiddenError(f"role {role} may only read: {what} is refused")
+        if isinstance(node, exp.Lateral) and not isinstance(node.this, (exp.Subquery, exp.Unnest, exp.GenerateSeries)):
+            raise ForbiddenError(f"role {role} may read tables and models only, not {node.this.sql('duckdb')}")
         if isinstance(node, exp.Func):
             name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()
             if name in _OUTSIDE or name.startswith(_OUTSIDE_PREFIXES):

@@ -50,8 +50,8 @@ def supported(
     """Counts of people for `metrics`.
 
     `people` maps a relation to the columns that each identify people, or to an aggregate that counts them; nothing
-    for rows that are about nobody. For relations that it does not name, those of `keys` (columns that identify people
-    throughout the pack) that are there, else rows are counted.
+    for rows that are about nobody. For relations that it does not name, columns of `keys` (that identify people
+    throughout the pack) or in a part of them (``driver_user_id``), else rows are counted.
     """
     found: dict[str, Metric] = {}
     counts: dict[str, tuple[str, ...]] = {}
@@ -84,10 +84,15 @@ def _counted(
     if isinstance(declared, str):
         return (declared,)
     if declared is None:
-        declared = [key for key in keys if key in relation.columns]
+        declared = [column for column in relation.columns if _names_somebody(column, keys)]
         if not declared:
             return ("COUNT(*)",)
     return tuple(f"COUNT(DISTINCT {column})" for column in declared)
+
+
+def _names_somebody(column: str, keys: Sequence[str]) -> bool:
+    """Whether a column holds a key of people, as it is or in a part (``driver_user_id``)."""
+    return any(column.lower() == key or column.lower().endswith(f"_{key}") for key in keys)
 
 
 # -- which cells -------------------------------------------------------------------------------------
@@ -381,7 +386,7 @@ def check_slices(by: Sequence[str], scope: Scope, keys: Sequence[str], role: str
     """Raise ForbiddenError for a slice whose every group is one person: its very values are personal."""
     for name in by:
         dimension = scope.dimension(name)
-        if any(sql.strip().lower() in keys for sql in dimension.at.values()):
+        if any(_names_somebody(sql.strip(), keys) for sql in dimension.at.values()):
             raise ForbiddenError(f"role {role} may not slice by {dimension.name}: each group would be one person")
 
 
