@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.web.app import create_app
 from prodsense.web.jobs import Timer, refresh_job
-from prodsense.web.rendering import get_ready
 from prodsense.web.reports import Reporter, read_reports
 from prodsense.web.site import Site
 from prodsense.web.store import ADDRESS
@@ -38,7 +37,6 @@ def run(site: Site, host: str, port: int, *, every: float | None = None, browser
     sys.setswitchinterval(0.001)
     config = uvicorn.Config(create_app(site), log_level="warning", server_header=False, proxy_headers=True,
                             timeout_keep_alive=75)
-    threading.Thread(target=get_ready, name="prodsense-ready", daemon=True).start()
     with ExitStack() as beside:
         site.store.remember(ADDRESS, address)
         beside.callback(site.store.remember, ADDRESS, "")

@@ -104,16 +104,15 @@ class Site:
         return opened
 
     def wake(self) -> None:
-        """Find out what every first page would have to wait for: definitions, what is built, what draws."""
-        import prodsense.charts.builders  # noqa: F401
-        from prodsense.web.rendering import BUNDLE, static_file
+        """Do what every first page would have to wait for: templates, what draws, definitions, what is built."""
+        from prodsense.web.rendering import get_ready
 
+        get_ready()
         with suppress(ProdsenseError), self._session() as session:
             whole = self._open(session)
             for pack in whole.packs:
                 whole.ready(pack)
                 whole.scope(pack)
-        static_file(BUNDLE)
 
     @contextmanager
     def _session(self) -> Iterator[DuckDBReader]:
