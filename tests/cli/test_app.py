@@ -19,7 +19,8 @@ from .conftest import Cli
 VERBS = [
     "demo", "init", "simulate", "ingest", "stream", "build", "restate", "forget", "catalog", "schema", "lineage", "show",
     "metric", "query", "analyze", "answer", "dashboard", "report", "serve", "sessions", "retention", "lifecycle", "funnel",
-    "survival", "cohorts", "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect", "findings", "policies",
+    "survival", "cohorts", "paths", "experiment", "power", "assign", "causal", "explain", "forecast", "predict", "detect",
+    "findings", "policies",
     "doctor",
 ]
 

@@ -102,6 +102,7 @@ def test_readers_see_complete_versions_only(tiny: Served, monkeypatch: pytest.Mo
         try:
             while not done.is_set():
                 seen.add(tuple(counts(tiny).values()))
+                done.wait(0.002)
         except BaseException as error:
             broken.append(error)
 

@@ -99,6 +99,7 @@ def assert_same(expected: Any, found: Any, what: object) -> None:
     assert (found.incomplete, found.as_of, found.notes) == (expected.incomplete, expected.as_of, expected.notes), what
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [
     {"as_of": "2024-01-10"}, {"tz": "Europe/Berlin"}, {"where": "order_status = 'delivered'"}, {"by": ["restaurant"]},
 ])
@@ -129,6 +130,7 @@ def test_which_aggregates_can_be_taken_apart(sql: str, apart: bool) -> None:
         assert all("FILTER(WHERE" in atom and "order_status = 'delivered'" in atom for atom in found[1])
 
 
+@pytest.mark.slow
 def test_a_rollup_keeps_up_by_partition_and_is_not_asked_while_it_lags(
     tiny: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_rollup_keeps_up_by_partition_and_is_not_asked_while_it_lags(
     assert "rollup_orders" in sql()
 
 
+@pytest.mark.slow
 def test_roles_read_a_rollup_only_where_they_may_read_all_that_is_in_it(both: tuple[Warehouse, Warehouse]) -> None:
     rolled = Rolled(both[1].engine)
     known = {one.relation: one for one in rolled.rollups("delivery")}

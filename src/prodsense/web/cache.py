@@ -36,8 +36,8 @@ class _Use:
 class Cache:
     """Answers by version and key, the least used dropped beyond `limit` bytes. Safe for threads."""
 
-    def __init__(self, limit: int = 256 * 2**20):
-        self.limit = limit
+    def __init__(self, limit: int = 256 * 2**20, most: int = 4000):
+        self.limit, self.most = limit, most
         self.hits = self.misses = 0
         self._bytes = 0
         self._entries: OrderedDict[tuple[str, Asked], _Entry] = OrderedDict()
@@ -53,7 +53,7 @@ class Cache:
         key = (version, asked)
         while True:
             with self._lock:
-                self._uses[asked] = _Use(compute)
+                self._used(asked, compute)
                 found = self._entries.get(key)
                 if found is not None:
                     self._entries.move_to_end(key)
@@ -75,6 +75,13 @@ class Cache:
         finally:
             with self._lock:
                 self._flights.pop(key).set()
+
+    def _used(self, asked: Asked, compute: Callable[[], tuple[str, Any]]) -> None:
+        """Remember how to compute it anew; of too many questions the older half is forgotten."""
+        self._uses.pop(asked, None)
+        self._uses[asked] = _Use(compute)
+        if len(self._uses) > self.most:
+            self._uses = dict(list(self._uses.items())[self.most // 2 :])
 
     def put(self, version: str, asked: Asked, value: Any) -> None:
         """Keep an answer."""

@@ -145,3 +145,15 @@ def static_url(name: str) -> str:
     if found is None:
         raise LookupError(f"no static file named {name}")
     return f"/static/{found[2]}/{name}"
+
+
+def get_ready() -> None:
+    """Load and make what the first page would wait for; runs beside the server while nobody waits yet."""
+    from importlib import import_module
+
+    for name in (
+        "altair", "prodsense.build", "prodsense.charts.dashboards", "prodsense.inference.detect_queue",
+        "prodsense.metrics.compiler", "prodsense.metrics.query",
+    ):  # fmt: skip
+        import_module(name)
+    static_file(BUNDLE)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from prodsense.errors import ProdsenseError
-from prodsense.warehouse import Warehouse
 from prodsense.web.actor import NOBODY, Actor, Permission
 from prodsense.web.site import Site
 
@@ -149,16 +147,8 @@ async def check_csrf(request: Request) -> None:
         raise WebError(403, "the page is too old: load it again and repeat")
 
 
-def reader(request: Request) -> Iterator[Warehouse]:
-    """The warehouse as the actor may see it, in one version for the whole request."""
-    who = actor(request)
-    with site(request).reader(who) as warehouse:
-        yield warehouse
-
-
 CurrentSite = Annotated[Site, Depends(site)]
 CurrentActor = Annotated[Actor, Depends(actor)]
-Reader = Annotated[Warehouse, Depends(reader)]
 
 
 # -- limits ------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from contextlib import ExitStack
 
 from prodsense.errors import ProdsenseError, UsageError
@@ -39,6 +40,7 @@ def run(site: Site, host: str, port: int, *, every: float | None = None, browser
     with ExitStack() as beside:
         site.store.remember(ADDRESS, address)
         beside.callback(site.store.remember, ADDRESS, "")
+        threading.Thread(target=site.wake, name="prodsense-wake", daemon=True).start()
         if site.project is not None and every is not None:
             project = site.project
             beside.callback(Timer(site.jobs, every, "refresh", lambda: refresh_job(project)).stop)

@@ -6,7 +6,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -102,6 +102,17 @@ class Site:
         opened = Snapshot(session, version)
         opened.role_settings = self.warehouse.role_settings
         return opened
+
+    def wake(self) -> None:
+        """Do what every first page would have to wait for: templates, what draws, definitions, what is built."""
+        from prodsense.web.rendering import get_ready
+
+        get_ready()
+        with suppress(ProdsenseError), self._session() as session:
+            whole = self._open(session)
+            for pack in whole.packs:
+                whole.ready(pack)
+                whole.scope(pack)
 
     @contextmanager
     def _session(self) -> Iterator[DuckDBReader]:

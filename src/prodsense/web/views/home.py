@@ -19,13 +19,13 @@ from prodsense.web.views import alerts
 from prodsense.web.views.common import attempt, keep, newest, open_metrics, packs, reading, show
 from prodsense.web.views.dashboards import allowed, fetch_for
 
-router = APIRouter(include_in_schema=False, dependencies=[may("read")])
+router = APIRouter(include_in_schema=False)
 
 #: So many numbers of each pack stand on the first page.
 KEY_NUMBERS = 4
 
 
-@router.get("/")
+@router.get("/", dependencies=[may("read")])
 def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
     """The first page."""
     with reading(request) as warehouse:
@@ -34,7 +34,6 @@ def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
             dashboards = allowed(warehouse, pack)
             shown.append({
                 "pack": pack, "newest": newest(request, warehouse, pack.name), "dashboards": dashboards,
-                "health": health(request, warehouse, pack) if who.may("data") else None,
                 "has_numbers": bool(key_metrics(pack, open_metrics(request, warehouse, pack))),
             })
         items = [i for i in alerts.items(request, warehouse) if alerts.in_state(i, "")] if who.may("act") else []
@@ -45,7 +44,17 @@ def home(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
         )  # fmt: skip
 
 
-@router.get("/numbers/{pack}")
+@router.get("/health/{pack}", dependencies=[may("data")])
+def fresh(request: Request, pack: str) -> Response:
+    """Whether the models of a pack are fresh, as a part of the first page: it reads all their SQL."""
+    with reading(request) as warehouse:
+        if pack not in warehouse.packs:
+            raise WebError(404, f"there is no data of a pack named {pack}")
+        found = health(request, warehouse, warehouse.pack(pack))
+        return show(request, "part_health.html", "Health", health=found)
+
+
+@router.get("/numbers/{pack}", dependencies=[may("read")])
 def numbers(request: Request, pack: str) -> Response:
     """The key numbers of a pack, as a part of the first page."""
     with reading(request) as warehouse:
