@@ -74,12 +74,12 @@ def tiny_rows(pack: str) -> dict[str, Rows]:
 def by_days(rows: Mapping[str, Rows], moments: Mapping[str, str]) -> Iterator[dict[str, Rows]]:
     """Rows cut into loads: what has no day, then days out of order, the newest before those between.
 
-    `moments` names the column that dates the rows of each table that comes in by day.
+    `moments` names the column that dates the rows of each table that comes in by day; rows without come first.
     """
     yield {t: r for t, r in rows.items() if t not in moments}
-    days = sorted({row[moments[t]][:10] for t in moments for row in rows[t]})
+    days = sorted({row[moments[t]][:10] for t in moments for row in rows[t]} - {""})
     third = max(1, len(days) // 3)
-    for some in (days[:third], days[2 * third :], days[third : 2 * third]):
+    for some in (["", *days[:third]], days[2 * third :], days[third : 2 * third]):
         yield {t: [row for row in rows[t] if row[moments[t]][:10] in some] for t in moments}
 
 

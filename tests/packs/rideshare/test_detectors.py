@@ -10,12 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from pack_kit import simulated_file
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
-
-from .conftest import simulated
 
 PACK = load_pack("rideshare")
 RULES = ("detour_rise", "carpool_cancellation_rise")
@@ -25,7 +24,7 @@ RULES = ("detour_rise", "carpool_cancellation_rise")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, dict[str, Any]]]:
     """Nine weeks of four cities, and what is planted in them."""
     path: Path = tmp_path_factory.mktemp("planted") / "fleet.duckdb"
-    truth = simulated(path, days=63, scale=0.3, seed=11)
+    truth = simulated_file("rideshare", path, days=63, scale=0.3, seed=11)
     with prodsense.warehouse.open(path) as warehouse:
         yield warehouse, truth
 
