@@ -81,7 +81,8 @@ DASHBOARDS = (
                 "The platform",
                 ("total_streaming_hours", "daily_active_users", "monthly_active_users", "dau_mau_ratio",
                  "percentage_completion", "platform_csat", "subscriber_churn_rate"),
-                ("streaming_hours_by_day", "viewers_by_day", "hours_by_genre", "stickiness_by_day", "satisfaction_by_week"),
+                ("streaming_hours_by_day", "viewers_by_day", "hours_by_genre", "stickiness_by_day",
+                 "satisfaction_by_week"),
                 ("single_metric_overoptimization_guard", "view_definition_consistency"),
             ),
             Section(
