@@ -35,12 +35,12 @@ CHARTS = (
     _monthly(
         "subscribers_by_month", "Subscriptions begun and ended.", metrics=("new_subscribers", "churned_subscribers")
     ),
+    _whole("watch_time_by_tier", "Minutes a viewer, by tier.", metrics=("average_watch_time_per_user",),
+           by=("subscription_tier",)),
     _whole(
         "reasons_of_churn", "Share of ended subscriptions by the reason captured.", metrics=("churn_reason_breakdown",),
         by=("churn_reason",),
     ),
-    _whole("watch_time_by_tier", "Minutes a viewer, by tier.", metrics=("average_watch_time_per_user",),
-           by=("subscription_tier",)),
     _whole(
         "hook_by_series", "Share of those who start a series' first episode that finish it.", metrics=("hook_rate",),
         by=("series_key",),
@@ -81,7 +81,8 @@ DASHBOARDS = (
                 "The platform",
                 ("total_streaming_hours", "daily_active_users", "monthly_active_users", "dau_mau_ratio",
                  "percentage_completion", "platform_csat", "subscriber_churn_rate"),
-                ("streaming_hours_by_day", "viewers_by_day", "stickiness_by_day", "satisfaction_by_week"),
+                ("streaming_hours_by_day", "viewers_by_day", "hours_by_genre", "stickiness_by_day",
+                 "satisfaction_by_week"),
                 ("single_metric_overoptimization_guard", "view_definition_consistency"),
             ),
             Section(
