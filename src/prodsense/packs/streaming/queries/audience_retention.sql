@@ -43,16 +43,21 @@ curve AS (
     FROM points AS p
     LEFT JOIN counted AS c ON c.point = p.point
 ),
-steps AS (
+nearby AS (
     SELECT
         point,
         there,
         left_here,
-        SUM(left_here) OVER nearby - left_here AS left_around,
-        SUM(there) OVER nearby - there AS there_around,
+        SUM(left_here) OVER around AS left_inside,
+        SUM(there) OVER around AS there_inside,
         MAX(there) OVER () AS started
     FROM curve
-    WINDOW nearby AS (ORDER BY point ROWS BETWEEN 5 PRECEDING AND 5 FOLLOWING)
+    WINDOW around AS (ORDER BY point ROWS BETWEEN 5 PRECEDING AND 5 FOLLOWING)
+),
+steps AS (
+    SELECT
+        point, there, left_here, started, left_inside - left_here AS left_around, there_inside - there AS there_around
+    FROM nearby
 )
 SELECT point AS percent_of_title, 'still watching' AS line, 100 * ratio(there, started) AS percent_watching
 FROM steps
