@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 from contextlib import ExitStack
 
 from prodsense.errors import ProdsenseError, UsageError
@@ -25,6 +24,8 @@ def run(site: Site, host: str, port: int, *, every: float | None = None, browser
     if every is not None and (site.project is None or not site.project.pack):
         raise UsageError("--every loads a project's sources: start in its folder, and name its pack in prodsense.toml")
     listening = listen(host, port)
+    # Before the link is printed: beside the first request it would only hold that up.
+    site.wake()
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
     link = f"{address}/sign-in/{admin_link(site)}"
     print(f"serving {site.warehouse.engine.location} at {address}\nsign in once, as admin: {link}", file=sys.stderr)
@@ -40,7 +41,6 @@ def run(site: Site, host: str, port: int, *, every: float | None = None, browser
     with ExitStack() as beside:
         site.store.remember(ADDRESS, address)
         beside.callback(site.store.remember, ADDRESS, "")
-        threading.Thread(target=site.wake, name="prodsense-wake", daemon=True).start()
         if site.project is not None and every is not None:
             project = site.project
             beside.callback(Timer(site.jobs, every, "refresh", lambda: refresh_job(project)).stop)
