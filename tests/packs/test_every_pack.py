@@ -104,7 +104,8 @@ def test_events_name_each_field_once(pack: Pack) -> None:
 def test_every_chart_has_data(pack: Pack, tiny: Warehouse) -> None:
     for name, chart in pack.charts.items():
         if chart.query:
-            assert tiny.query(f"{pack.name}.{chart.query}", **dict(chart.params)).rows, name
+            few = {key: 1 for key in chart.params if key.startswith("min_")}  # tiny data are too few for a picture
+            assert tiny.query(f"{pack.name}.{chart.query}", **{**chart.params, **few}).rows, name
         else:
             asked: Any = [f"{pack.name}.{metric}" for metric in chart.metrics]
             assert tiny.metric(*asked, by=list(chart.by), grain=chart.grain).rows, name

@@ -53,6 +53,7 @@ class Log:
             item["viewed"] = min((s["start"] for s in p.views if s["user_key"] == item["user_key"]
                                   and s["content_key"] == item["content_key"] and s["start"] >= item["added"]), default=None)
         self.shown = self._dated("recommendation_events", "shown_at", "clicked_at")
+        self.searches = self._dated("search_events", "searched_at")
         self.ratings = self._dated("title_ratings", "rated_at")
         self.reviews = self._dated("title_reviews", "created_at")
         self.feedback = self._dated("title_feedback", "given_at")
@@ -390,6 +391,9 @@ def measures(p: Platform) -> dict[str, Measure]:
         "watchlist_to_view_conversion_rate": one(log.items, lambda a: share(i["viewed"] is not None for i in a)),
         "stale_watchlist_items": counted(log.items, is_stale),
         "watchlist_adds_from_content_page": counted(log.items, lambda i: i["added_from"] == "content_page"),
+        "browsed_views": counted(sessions, lambda s: s["is_view"] and s["view_source"] == "browse"),
+        "recommended_views": counted(sessions, lambda s: s["is_view"] and s["view_source"] == "recommendation"),
+        "search_success_rate": one(log.searches, lambda a: share(bool(r["clicked_content_id"]) for r in a)),
         "recommendation_ctr": one(log.shown, lambda a: share(bool(r["clicked_at"]) for r in a)),
         "recommended_viewing_watch_time_lift": one(log.months, lift(log, "hours", "1")),
         "recommended_viewing_satisfaction_lift": one(log.months, lift(log, "satisfied", "answers")),
