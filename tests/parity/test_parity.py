@@ -21,7 +21,8 @@ from prodsense.metrics.validate import sliceable
 pytestmark = pytest.mark.spark
 
 LATER = "2024-08-01"
-GRAINS = ("all", "day", "week", "month", "quarter", "year")
+#: Longer grains differ in one macro alone: the metrics of each source are asked by one of them, in turn.
+LONGER = ("week", "month", "quarter", "year")
 
 
 def test_loads_take_in_the_same(pair: Pair) -> None:
@@ -64,15 +65,15 @@ def test_policies_find_the_same_violations(pair: Pair) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.parametrize("grain", ["all", "day", "longer"])
 def test_metrics_are_the_same_at_each_grain(pair: Pair, grain: str) -> None:
     scope = pair.duckdb.scope(pair.pack.name)
     by_source: dict[Any, list[str]] = defaultdict(list)
     for metric in pair.pack.metrics.values():
         by_source[tuple(sorted({leaf.source for leaf in leaves(scope, metric)}))].append(metric.name)
     found = []
-    for names in by_source.values():
-        found += _metrics(pair, scope, names, grain=grain)
+    for turn, names in enumerate(by_source.values()):
+        found += _metrics(pair, scope, names, grain=LONGER[turn % len(LONGER)] if grain == "longer" else grain)
     assert not found
 
 
