@@ -27,7 +27,7 @@ demo: $(VENV)/.runtime  ## simulate a city, build it, answer, write a report (./
 test: $(VENV)/.dev  ## every test that this machine can run (the others say why they are skipped)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
 
-check: lint fast  ## lint, types and the fast tests: under two minutes
+check: lint fast  ## lint, types and the fast tests; PYTEST_ARGS=tests/metrics for one folder
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	@$(BIN)/ruff check --quiet .
@@ -38,9 +38,13 @@ fast: $(VENV)/.dev  ## the tests without those marked slow, spark or browser
 
 spark: $(VENV)/.spark  ## add PySpark to the environment, so that `make test` runs on Spark too (needs Java 17+)
 
-test-lowest: $(LOWEST)/.dev  ## the fast tests on the lowest versions that pyproject.toml allows
+# One pack whole, and of the others what holds of every pack: they differ in their definitions, not in what they call.
+LOWEST_TESTS = $(filter-out tests/packs/ tests/__pycache__/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) \
+	$(wildcard tests/packs/test_*.py) tests/packs/delivery
+
+test-lowest: $(LOWEST)/.dev  ## fast tests on the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) -p no:cacheprovider \
-		-m "not slow and not spark and not browser" $(PYTEST_ARGS)
+		-m "not slow and not spark and not browser" $(PYTEST_ARGS) $(LOWEST_TESTS)
 
 bench: $(VENV)/.dev  ## measure against peers; prints a table (benchmarks/README.md)
 	@for run in benchmarks/*/run.py; do echo "== $$run"; $(BIN)/python $$run || exit 1; done
