@@ -17,14 +17,11 @@ import prodsense as ps
 HERE = Path(__file__).resolve().parent
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """All are marked, and go to one worker: there is one server and one browser."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All are marked; one worker takes them (tests/conftest.py): there is one server and one browser."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            if config.pluginmanager.hasplugin("xdist"):
-                item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +32,12 @@ def shots() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """One browser; skips with the reason where there is none."""
+    """One browser; skips with the reason where there is none.
+
+    It ends with this folder: while Playwright runs, this thread has an event loop, and no other test could start one.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser's tests need playwright (make test)")
     named = os.environ.get("PRODSENSE_CHROMIUM") or next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -86,7 +86,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         site.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def states(chromium: Any, address: str) -> dict[str, Any]:
     """Who is signed in already: role → its cookie."""
     return {}
