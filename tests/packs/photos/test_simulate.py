@@ -62,7 +62,7 @@ def test_times_of_an_upload_go_forward() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"days": 0}, "at least 1"), ({"scale": 0.001}, "from 0.02"), ({"effects": {"luck": 1}}, "no effect named luck")],
+    [({"days": 0}, "at least 1"), ({"scale": 0.001}, "from 0.02"), ({"effects": {"luck": 1}}, "no planted effect named luck. Known: slow_network")],
 )
 def test_what_makes_no_app_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -22,7 +22,7 @@ def test_a_seed_is_a_platform_and_another_is_another() -> None:
 
 
 def test_what_cannot_be_made_is_refused() -> None:
-    for options, match in (({"days": 0}, "days"), ({"scale": 0.001}, "scale"), ({"effects": {"x": 1.0}}, "no effect")):
+    for options, match in (({"days": 0}, "days"), ({"scale": 0.001}, "scale"), ({"effects": {"x": 1.0}}, "no planted effect named x")):
         with pytest.raises(UsageError, match=match):
             PACK.simulate(**options)
 

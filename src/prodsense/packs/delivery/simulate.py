@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import check_size
 from prodsense.simulate import Simulation, Streams
 
 from .simulate_core import core_tables
@@ -65,11 +65,8 @@ def simulate(
     Raises:
         UsageError: a size that makes no city, or an effect that does not exist.
     """
-    if days < 1:
-        raise UsageError(f"days must be at least 1, not {days}")
-    if not 0.02 <= scale <= 1000:
-        raise UsageError(f"scale must be from 0.02 to 1000, not {scale}")
-    planted = (Effects.none() if clean else Effects()).override(effects or {})
+    check_size(days, scale)
+    planted = Effects.chosen(effects, clean)
     streams = Streams(seed)
     world = make_world(start, days, scale, streams, planted)
     day = make_trips(world, make_orders(world, streams), streams)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import PlantedEffects
 from prodsense.simulate import Streams, geography, users
 
 #: Zones of the city; 0 is the centre.
@@ -35,11 +35,13 @@ CUISINES: Mapping[str, tuple[float, int, int, float]] = {
 
 
 @dataclass(frozen=True)
-class Effects:
+class Effects(PlantedEffects):
     """What is planted, with its size. `Effects.none()` is a city without any of it.
 
     Minutes are minutes of delivery time; shares and rates are additions to a probability.
     """
+
+    NEUTRAL: ClassVar[Mapping[str, float]] = {"batched_eta_spread": 1.0}
 
     #: Minutes a batched order takes longer than the same order delivered alone.
     batched_extra_minutes: float = 7.0
@@ -76,17 +78,6 @@ class Effects:
     outage_cancellations: float = 0.25
     #: Overall score of customers told in detail that an order is batched, minus those told nothing.
     transparency_csat: float = 0.30
-
-    @classmethod
-    def none(cls) -> Effects:
-        """No effect at all: batched and individual orders fare alike, no algorithm is better."""
-        return cls(**{f.name: 1.0 if f.name == "batched_eta_spread" else 0.0 for f in fields(cls)})
-
-    def override(self, values: Mapping[str, Any]) -> Effects:
-        known = [f.name for f in fields(self)]
-        if unknown := sorted(set(values) - set(known)):
-            raise UsageError(f"no planted effect named {', '.join(unknown)}. Known: {', '.join(known)}")
-        return replace(self, **{name: float(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import check_size
 from prodsense.simulate import Simulation, Streams
 
 from . import simulate_voices as voices
@@ -37,11 +37,8 @@ def simulate(
     Raises:
         UsageError: a size that makes no app, or an effect that does not exist.
     """
-    if days < 1:
-        raise UsageError(f"days must be at least 1, not {days}")
-    if not 0.02 <= scale <= 1000:
-        raise UsageError(f"scale must be from 0.02 to 1000, not {scale}")
-    planted = (Effects.none() if clean else Effects()).override(effects or {})
+    check_size(days, scale)
+    planted = Effects.chosen(effects, clean)
     streams = Streams(seed)
     flows = make_flows(start, days, scale, streams, planted)
     tables = {

@@ -8,15 +8,15 @@ the way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import PlantedEffects
 from prodsense.simulate import Streams
 from prodsense.simulate import columns as col
 from prodsense.simulate.arrivals import DAY, day_weights, moments
@@ -55,8 +55,10 @@ DRAFTS, POSTED = 0.12, 0.6
 
 
 @dataclass(frozen=True)
-class Effects:
+class Effects(PlantedEffects):
     """What is planted, with its size. `Effects.none()` is a product without any of it."""
+
+    NEUTRAL: ClassVar[Mapping[str, float]] = {"slow_network": 1.0, "slow_edits": 1.0}
 
     #: How many times slower the network 3G is.
     slow_network: float = 12.0
@@ -72,18 +74,6 @@ class Effects:
     hidden_crop: float = 0.92
     #: Added to the share of uploads at the caption screen that are put aside, and taken from those posted later.
     draft_hoarding: float = 0.2
-
-    @classmethod
-    def none(cls) -> Effects:
-        return cls(**{field.name: 1.0 if field.name.startswith("slow") else 0.0 for field in fields(cls)})
-
-    def override(self, sizes: Mapping[str, float]) -> Effects:
-        """These effects with other sizes; UsageError for one that does not exist."""
-        known = [field.name for field in fields(self)]
-        for name in sizes:
-            if name not in known:
-                raise UsageError(f"no effect named {name}; there are {', '.join(known)}")
-        return replace(self, **{name: float(size) for name, size in sizes.items()})
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import check_size
 from prodsense.simulate import Simulation, Streams
 from prodsense.simulate import columns as col
 from prodsense.simulate.arrivals import DAY
@@ -68,11 +68,8 @@ def simulate(
     Raises:
         UsageError: a size that makes no service, or an effect that does not exist.
     """
-    if days < 1:
-        raise UsageError(f"days must be at least 1, not {days}")
-    if not 0.02 <= scale <= 1000:
-        raise UsageError(f"scale must be from 0.02 to 1000, not {scale}")
-    planted = (Effects.none() if clean else Effects()).override(effects or {})
+    check_size(days, scale)
+    planted = Effects.chosen(effects, clean)
     streams = Streams(seed)
     city = make_city(start, days, scale, streams, planted)
     asked = make_requests(city, scale, streams)

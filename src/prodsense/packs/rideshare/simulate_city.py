@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import PlantedEffects
 from prodsense.simulate import Streams, geography, users
 from prodsense.simulate.arrivals import DAY, day_weights, moments
 
@@ -40,7 +38,7 @@ BEFORE, NEVER = -1, 10**6
 
 
 @dataclass(frozen=True)
-class Effects:
+class Effects(PlantedEffects):
     """What is planted, with its size. `Effects.none()` is a fleet without any of it."""
 
     #: Two zones in eight get Carpool after a third of the days, two after five ninths: 1; 0: all had it before.
@@ -65,17 +63,6 @@ class Effects:
     opt_in_lift: float = 0.15
     #: Satisfaction (1 to 5) of riders, for each minute of detour.
     csat_per_detour_minute: float = -0.06
-
-    @classmethod
-    def none(cls) -> Effects:
-        """No effect: Carpool costs what Regular does, adds nobody, and nothing goes wrong."""
-        return cls(**{f.name: 0.0 for f in fields(cls)})
-
-    def override(self, values: Mapping[str, Any]) -> Effects:
-        known = [f.name for f in fields(self)]
-        if unknown := sorted(set(values) - set(known)):
-            raise UsageError(f"no planted effect named {', '.join(unknown)}. Known: {', '.join(known)}")
-        return replace(self, **{name: float(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import check_size
 from prodsense.simulate import Simulation, Streams
 
 from . import simulate_voices as voices
@@ -43,11 +43,8 @@ def simulate(
     Raises:
         UsageError: a size that makes no platform, or an effect that does not exist.
     """
-    if days < 1:
-        raise UsageError(f"days must be at least 1, not {days}")
-    if not 0.02 <= scale <= 1000:
-        raise UsageError(f"scale must be from 0.02 to 1000, not {scale}")
-    planted = (Effects.none() if clean else Effects()).override(effects or {})
+    check_size(days, scale)
+    planted = Effects.chosen(effects, clean)
     streams = Streams(seed)
     people = make_people(start, days, round(2000 * scale), streams, planted)
     active, visits = make_visits(people, streams)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import PlantedEffects
 from prodsense.simulate import Streams
 
 SOURCES = ("organic", "referral", "paid_search", "social_ads")
@@ -38,7 +36,7 @@ ONBOARDING_DAYS = 14
 
 
 @dataclass(frozen=True)
-class Effects:
+class Effects(PlantedEffects):
     """What is planted, with its size. `Effects.none()` is a platform without any of it."""
 
     #: How far channels differ in retention: 1 as in FIRST_DAY and FAR_OUT, 0 not at all.
@@ -73,17 +71,6 @@ class Effects:
     short_sessions_csat: float = 0.6
     #: Share of users whose clock is five minutes fast.
     fast_clocks: float = 0.01
-
-    @classmethod
-    def none(cls) -> Effects:
-        """No effect at all: one retention curve, no churn, sound tracking, features and tests that do nothing."""
-        return cls(**{f.name: 0.0 for f in fields(cls)})
-
-    def override(self, values: Mapping[str, Any]) -> Effects:
-        known = [f.name for f in fields(self)]
-        if unknown := sorted(set(values) - set(known)):
-            raise UsageError(f"no planted effect named {', '.join(unknown)}. Known: {', '.join(known)}")
-        return replace(self, **{name: float(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)

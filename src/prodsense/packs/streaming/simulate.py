@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import check_size
 from prodsense.simulate import Simulation, Streams
 
 from .simulate_around import around_tables
@@ -57,11 +57,8 @@ def simulate(
     Raises:
         UsageError: a size that makes no platform, or an effect that does not exist.
     """
-    if days < 1:
-        raise UsageError(f"days must be at least 1, not {days}")
-    if not 0.02 <= scale <= 1000:
-        raise UsageError(f"scale must be from 0.02 to 1000, not {scale}")
-    planted = (Effects.none() if clean else Effects()).override(dict(effects or {}))
+    check_size(days, scale)
+    planted = Effects.chosen(effects, clean)
     streams = Streams(seed)
     world = make_world(start, days, round(1000 * scale), streams, planted)
     sessions = make_sessions(world, streams)

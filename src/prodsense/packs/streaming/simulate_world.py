@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prodsense.errors import UsageError
+from prodsense.packs.planted import PlantedEffects
 from prodsense.simulate import Streams
 from prodsense.simulate import columns as col
 from prodsense.simulate.arrivals import DAY
@@ -35,7 +35,7 @@ WARNING_DAYS = 21
 
 
 @dataclass(frozen=True)
-class Effects:
+class Effects(PlantedEffects):
     """What is planted, each with its size. With `none`, all are 0."""
 
     drop_off: float = 0.35  # share of the viewers of one movie who leave at minute ten
@@ -52,16 +52,6 @@ class Effects:
     genre_gap: float = 0.30  # share of searches that go to the genre with one title
     flop: float = 50_000.0  # what one movie cost beyond the usual, in the currency
     heavy: float = 1.0  # unevenness of use: 0 is even
-
-    @classmethod
-    def none(cls) -> Effects:
-        return cls(*(0.0 for _ in fields(cls)))
-
-    def override(self, sizes: dict[str, float]) -> Effects:
-        known = {f.name for f in fields(self)}
-        if unknown := set(sizes) - known:
-            raise UsageError(f"no effect named {sorted(unknown)[0]}; there are: {', '.join(sorted(known))}")
-        return replace(self, **sizes)
 
 
 @dataclass(frozen=True)
