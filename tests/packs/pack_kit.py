@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.packs.pack import Pack
@@ -59,6 +61,27 @@ def opened_copy(built: Path, folder: Path) -> Iterator[Warehouse]:
     shutil.copy(built, path)
     with prodsense.warehouse.open(path) as warehouse:
         yield warehouse
+
+
+def tiny_warehouses(pack: str, name: str) -> tuple[Any, Any, Any]:
+    """Three fixtures for a pack's conftest, to be bound to ``built_<name>``, ``<name>`` and ``own_<name>``: a file with the
+    tiny data, that warehouse for reading, and a copy of it that a test may change."""
+
+    @pytest.fixture(scope="session", name=f"built_{name}")
+    def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tiny_file(pack, tmp_path_factory.mktemp(pack) / f"{name}.duckdb")
+
+    @pytest.fixture(scope="session", name=name)
+    def read(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+        with prodsense.warehouse.open(request.getfixturevalue(f"built_{name}"), read_only=True) as warehouse:
+            yield warehouse
+
+    @pytest.fixture(name=f"own_{name}")
+    def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+        with opened_copy(request.getfixturevalue(f"built_{name}"), tmp_path) as warehouse:
+            yield warehouse
+
+    return built, read, own
 
 
 def tiny_rows(pack: str) -> dict[str, Rows]:

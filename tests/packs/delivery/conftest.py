@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from pack_kit import opened_copy, tiny_file
+from pack_kit import tiny_warehouses
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-
-@pytest.fixture(scope="session")
-def built_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse file with the tiny city in it: loading once is slow enough."""
-    return tiny_file("delivery", tmp_path_factory.mktemp("city") / "city.duckdb")
-
-
-@pytest.fixture(scope="session")
-def city(built_city: Path) -> Iterator[Warehouse]:
-    """The tiny city, for reading."""
-    with prodsense.warehouse.open(built_city, read_only=True) as warehouse:
-        yield warehouse
-
-
-@pytest.fixture
-def own_city(built_city: Path, tmp_path: Path) -> Iterator[Warehouse]:
-    """A copy of the tiny city that a test may change."""
-    with opened_copy(built_city, tmp_path) as warehouse:
-        yield warehouse
+built_city, city, own_city = tiny_warehouses("delivery", "city")
 
 
 @pytest.fixture(scope="session")

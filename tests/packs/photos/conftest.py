@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from pack_kit import opened_copy, tiny_file
+from pack_kit import tiny_warehouses
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
@@ -35,24 +34,7 @@ def made(tables: Mapping[str, Any]) -> Warehouse:
     return warehouse
 
 
-@pytest.fixture(scope="session")
-def built_app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse file with the tiny app in it: loading once is slow enough."""
-    return tiny_file("photos", tmp_path_factory.mktemp("photos") / "app.duckdb")
-
-
-@pytest.fixture(scope="session")
-def app(built_app: Path) -> Iterator[Warehouse]:
-    """The tiny app, for reading."""
-    with prodsense.warehouse.open(built_app, read_only=True) as warehouse:
-        yield warehouse
-
-
-@pytest.fixture
-def own_app(built_app: Path, tmp_path: Path) -> Iterator[Warehouse]:
-    """A copy of the tiny app that a test may change."""
-    with opened_copy(built_app, tmp_path) as warehouse:
-        yield warehouse
+built_app, app, own_app = tiny_warehouses("photos", "app")
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,8 @@ Metrics that share a grain or a slice are asked in one request, as a dashboard d
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-
 import pytest
+from oracle_kit import wrong
 
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
@@ -19,16 +18,6 @@ PACK = load_pack("rideshare")
 VISIBLE = [m.name for m in PACK.metrics.values() if not m.hidden]
 EXPECTED = measures(Fleet())
 SLICES = sorted({by for name in VISIBLE for by in PACK.metrics[name].by})
-
-
-def wrong(name: str, found: Mapping[Hashable, float | None], wanted: Mapping[Hashable, float | None]) -> list[str]:
-    """Where found and wanted differ; a value that is not there is a null."""
-    lines = []
-    for key in {*found, *wanted}:
-        a, b = found.get(key), wanted.get(key)
-        if (a is None) != (b is None) or (a is not None and float(a) != pytest.approx(b, rel=1e-9, abs=1e-9)):
-            lines.append(f"{name} {key}: {a} instead of {b}")
-    return lines
 
 
 def test_every_metric_has_an_expected_value() -> None:

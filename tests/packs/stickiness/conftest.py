@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pack_kit import opened_copy, simulated_file, tiny_file
+from pack_kit import simulated_file, tiny_warehouses
 
 import prodsense.warehouse
 from prodsense.warehouse import Warehouse
 
-
-@pytest.fixture(scope="session")
-def built_platform(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse file with the tiny platform in it: loading once is slow enough."""
-    return tiny_file("stickiness", tmp_path_factory.mktemp("platform") / "platform.duckdb")
-
-
-@pytest.fixture(scope="session")
-def platform(built_platform: Path) -> Iterator[Warehouse]:
-    """The tiny platform, for reading."""
-    with prodsense.warehouse.open(built_platform, read_only=True) as warehouse:
-        yield warehouse
-
-
-@pytest.fixture
-def own_platform(built_platform: Path, tmp_path: Path) -> Iterator[Warehouse]:
-    """A copy of the tiny platform that a test may change."""
-    with opened_copy(built_platform, tmp_path) as warehouse:
-        yield warehouse
+built_platform, platform, own_platform = tiny_warehouses("stickiness", "platform")
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,15 @@ Metrics that share a grain or a slice are asked in one request, as a dashboard d
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-
 import pytest
+from oracle_kit import periods, sliced, value, wrong
 
 from prodsense.errors import UsageError
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
 from .oracle import Platform
-from .oracle_metrics import measures, periods, sliced, value
+from .oracle_metrics import measures
 
 PACK = load_pack("stickiness")
 VISIBLE = [m.name for m in PACK.metrics.values() if not m.hidden]
@@ -24,16 +23,6 @@ TIMELESS = ("network_density", "network_density_directed")
 #: Defined by month, and not for finer grains.
 MONTHLY = ("mau_creating_content_pct", "mau_social_interaction_pct", "resurrection_rate")
 SLICES = sorted({by for name in VISIBLE for by in PACK.metrics[name].by})
-
-
-def wrong(name: str, found: Mapping[Hashable, float | None], wanted: Mapping[Hashable, float | None]) -> list[str]:
-    """Where found and wanted differ; a value that is not there is a null."""
-    lines = []
-    for key in {*found, *wanted}:
-        a, b = found.get(key), wanted.get(key)
-        if (a is None) != (b is None) or (a is not None and a != pytest.approx(b, rel=1e-9, abs=1e-9)):
-            lines.append(f"{name} {key}: {a} instead of {b}")
-    return lines
 
 
 def test_every_metric_has_an_expected_value() -> None:

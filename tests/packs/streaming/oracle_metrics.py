@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from statistics import fmean
 from typing import Any
 
-from ..stickiness.oracle_metrics import Leaf, Measure, Value, distinct, ratio, share
+from oracle_kit import Leaf, Measure, Value, distinct, ratio, share
+
 from .oracle import Platform, Row, moment, number, read
 
 EVER = 36_500

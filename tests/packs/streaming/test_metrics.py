@@ -5,17 +5,15 @@ Metrics that share a grain or a slice are asked in one request, as a dashboard d
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from datetime import date
 from statistics import fmean
 from typing import Any
 
 import pytest
+from oracle_kit import periods, sliced, value, wrong
 
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-from ..stickiness.oracle_metrics import periods, sliced, value
 from .oracle import Platform
 from .oracle_metrics import measures
 
@@ -35,18 +33,6 @@ ALIKE = ("age_group", "production_type", "subscription_tier", "week")
 
 def some_slow(names: list[str]) -> list[Any]:
     return [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in names]
-
-
-def wrong(name: str, found: Mapping[Hashable, Any], wanted: Mapping[Hashable, Any]) -> list[str]:
-    """Where found and wanted differ; a value that is not there is a null, and a count of nothing may be 0."""
-    lines = []
-    for key in {*found, *wanted}:
-        a, b = found.get(key), wanted.get(key)
-        same = a == b if isinstance(a, str | date) else a is not None and b is not None and float(a) == pytest.approx(
-            float(b), rel=1e-9, abs=1e-9)
-        if not (same or (a is None and b is None)):
-            lines.append(f"{name} {key}: {a} instead of {b}")
-    return lines
 
 
 def test_every_metric_has_an_expected_value() -> None:
