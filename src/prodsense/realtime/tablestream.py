@@ -103,6 +103,23 @@ class TableStream:
         """
         self._step(_arrived(relation), self._position if position is None else position, flush=False)
 
+    def push_since(self, select: str) -> tuple[int, datetime | None]:
+        """Take in what was received since the last time, once: how many rows, and up to which moment.
+
+        `select` gives the columns of `push` and ``arrived``, the moment of receipt, for rows after ``:since`` (all
+        where that is null). The moment is the place in the source, and is committed with what it brought.
+        """
+        import pyarrow.compute as pc
+
+        since = datetime.fromisoformat(self.position) if self.position else None
+        batch = self._engine.query(select, {"since": since})
+        if not batch.num_rows:
+            return 0, since
+        until = pc.max(batch["arrived"]).as_py()
+        with self._engine.temporary(batch.drop_columns(["arrived"])) as relation:
+            self.push(relation, until.isoformat())
+        return batch.num_rows, until
+
     def flush(self) -> None:
         """The stream is over: take in all that waits, close all sessions, commit."""
         self._step(None, self._position, flush=True)

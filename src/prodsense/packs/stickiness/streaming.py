@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .people import ready
@@ -29,22 +28,13 @@ def stream_activity(warehouse: Warehouse) -> list[dict[str, Any]]:
         "user_id"
     ].to_pylist()
     stream = TableStream(engine, STREAM, OUTPUT, internal)
-    since = datetime.fromisoformat(stream.position) if stream.position else None
     arrival = "COALESCE(received_at, timestamp)"
-    batch = engine.query(
+    taken, _ = stream.push_since(
         "SELECT session_id, user_id, LOWER(event_type) AS event_type, LEAST(timestamp, received_at) AS timestamp,"
         f" event_id, {arrival} AS arrived FROM stickiness.user_events"
         f" WHERE session_id IS NOT NULL AND (CAST(:since AS TIMESTAMP) IS NULL OR {arrival} > CAST(:since AS"
-        " TIMESTAMP))",
-        {"since": since},
+        " TIMESTAMP))"
     )
-    taken = batch.num_rows
-    if taken:
-        import pyarrow.compute as pc
-
-        until = pc.max(batch["arrived"]).as_py()
-        with engine.temporary(batch.drop_columns(["arrived"])) as relation:
-            stream.push(relation, until.isoformat())
     closed = engine.query(f"SELECT COUNT(DISTINCT session_id || ' ' || text_of(started_at)) AS n FROM {OUTPUT}")["n"][
         0
     ].as_py()

@@ -71,22 +71,13 @@ class Pushed:
 
 def push(warehouse: Warehouse) -> Pushed:
     """Take in what was received since the last run, once."""
-    import pyarrow.compute as pc
-
     from prodsense.realtime.tablestream import TableStream
 
     ready(warehouse, "playback_events", "viewers")
     engine = warehouse.engine
     internal = engine.query("SELECT user_id FROM streaming.viewers WHERE is_internal ORDER BY user_id")["user_id"]
     stream = TableStream(engine, STREAM, OUTPUT, internal.to_pylist())
-    since = datetime.fromisoformat(stream.position) if stream.position else None
-    batch = engine.query(_ARRIVED, {"since": since})
-    if not batch.num_rows:
-        return Pushed(stream, 0, since)
-    until = pc.max(batch["arrived"]).as_py()
-    with engine.temporary(batch.drop_columns(["arrived"])) as relation:
-        stream.push(relation, until.isoformat())
-    return Pushed(stream, batch.num_rows, until)
+    return Pushed(stream, *stream.push_since(_ARRIVED))
 
 
 def aggregate(warehouse: Warehouse) -> list[dict[str, Any]]:
