@@ -163,17 +163,25 @@ def _drawn(view: ChartView, prefix: str) -> dict[str, Any]:
     table = table_of(view.rows, view.units, view.grain)
     if view.error or view.chart is None:
         return {"view": view, "table": table, "notes": list(view.notes), "wide": "", "narrow": "", "says": ""}
-    spec = to_spec(view.chart)
+    spec, notes = spec_and_notes(view)
     says = str(spec.get("description", ""))
-    notes = list(dict.fromkeys([*view.notes, *notes_of(spec)]))
-    if view.title or notes:
-        # The page sets titles and notes as text: a chart's own would say them twice.
-        spec.pop("title", None)
     pictures = {
         name: inline_svg(to_svg(spec, width=width), prefix + name[0], says)
         for name, width in (("wide", WIDE), ("narrow", NARROW))
     }
     return {"view": view, "table": table, "notes": notes, "says": says, **pictures}
+
+
+def spec_and_notes(view: ChartView, width: int | None = None) -> tuple[dict[str, Any], list[str]]:
+    """The specification of a view's chart, and what is to be said beside it.
+
+    A page sets titles and notes as text: the chart's own, which would say them twice, are taken out.
+    """
+    spec = to_spec(view.chart, width=width)
+    notes = list(dict.fromkeys([*view.notes, *notes_of(spec)]))
+    if view.title or notes:
+        spec.pop("title", None)
+    return spec, notes
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], units: Mapping[str, str], grain: str = "") -> dict[str, Any] | None:

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prodsense.charts.export import notes_of, to_spec
-from prodsense.charts.page import ChartView, Tile, table_of, tile_parts
+from prodsense.charts.page import ChartView, Tile, spec_and_notes, table_of, tile_parts
 from prodsense.charts.rows import plain_rows
 
 #: A chart is laid out for this width in pixels, and for a phone's; the script fits it to its place.
@@ -42,11 +41,7 @@ def picture(
     spec = None
     notes = list(view.notes)
     if view.chart is not None and not view.error:
-        spec = to_spec(view.chart, width=width)
-        notes = list(dict.fromkeys([*notes, *notes_of(spec)]))
-        if view.title or notes:
-            # The page sets titles and notes as text: a chart's own would say them twice.
-            spec.pop("title", None)
+        spec, notes = spec_and_notes(view, width)
         spec.pop("usermeta", None)
         spec = _lighter(spec)
         if marks:
