@@ -92,6 +92,10 @@ class Warehouse:
         """Whether who asks may see statements (see `as_role`)."""
         return True
 
+    def allows(self, kind: str, pack: str, name: str = "*") -> bool:
+        """Whether who asks may ask for an artefact, or for all of a kind (`privacy.roles.KINDS`; see `as_role`)."""
+        return True
+
     # -- packs and names ---------------------------------------------------------------------------
 
     @property

@@ -207,7 +207,7 @@ def give(
     """
     here, who, form = site(request), actor(request), Form(form)
     asked = ("api", request.url.path, tuple(sorted(request.query_params.multi_items())), more)
-    _, answer = here.answer(who, asked, lambda warehouse: encode(compute(warehouse), form, sees_sql(warehouse), draw))
+    _, answer = here.answer(who, asked, lambda warehouse: encode(compute(warehouse), form, warehouse.shows_sql(), draw))
     request.state.rows = answer.rows
     headers = {
         "ETag": answer.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie",
@@ -271,12 +271,6 @@ def parquet(result: Rows) -> bytes:
 
 def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:80] or "answer"
-
-
-def sees_sql(warehouse: Warehouse) -> bool:
-    """Whether whoever sees this warehouse may see the statements behind an answer."""
-    grants = getattr(warehouse, "grants", None)
-    return grants is None or bool(grants.raw_sql)
 
 
 def zone_of(request: Request, given: str | None) -> str:

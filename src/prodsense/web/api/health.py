@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from prodsense.errors import ForbiddenError
-from prodsense.web.api.common import RowsAnswer, documented, give, problems, sees_sql
+from prodsense.web.api.common import RowsAnswer, documented, give, problems
 from prodsense.web.security import CurrentActor, CurrentSite, may
 
 router = APIRouter(prefix="/api/v1", tags=["health"])
@@ -39,7 +39,7 @@ def me(who: CurrentActor, site: CurrentSite) -> Me:
     """Who the API takes the caller for."""
     try:
         with site.reader(who) as warehouse:
-            sql = sees_sql(warehouse)
+            sql = warehouse.shows_sql()
     except ForbiddenError:
         sql = False  # a role without rights here, or a warehouse without a pack
     return Me(name=who.name, role=who.role, attributes=dict(who.attributes), doors=sorted(who.doors), sql=sql)

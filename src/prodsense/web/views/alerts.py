@@ -18,7 +18,6 @@ from prodsense.contracts.vocabulary import Detector
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.pictures import Picture, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.site import as_seen_by
@@ -64,7 +63,7 @@ def alert(request: Request, identity: str) -> Response:
         ][:8]
         return show(
             request, "alert.html", spoken(item["detector"].split(".")[-1]), item=told(warehouse, item), rule=rule,
-            pack=pack, similar=similar, here=f"/alerts/{identity}", show_sql=sees_sql(warehouse),
+            pack=pack, similar=similar, here=f"/alerts/{identity}", show_sql=warehouse.shows_sql(),
         )  # fmt: skip
 
 

@@ -15,10 +15,9 @@ from prodsense.charts.rows import plain_rows
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.pictures import Picture, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
-from prodsense.web.views.common import allows, attempt, file_of, keep, packs, reading, show, views_here, width_of
+from prodsense.web.views.common import attempt, file_of, keep, packs, reading, show, views_here, width_of
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
 
@@ -57,7 +56,7 @@ def index(request: Request) -> Response:
     with reading(request) as warehouse:
         groups = []
         for pack in packs(warehouse):
-            found = [a for a in pack.analyses.values() if allows(warehouse, "analyses", pack.name, a.name)]
+            found = [a for a in pack.analyses.values() if warehouse.allows("analyses", pack.name, a.name)]
             groups += [(pack, found)] if found else []
         return show(request, "behaviour.html", "Behaviour", methods=METHODS, groups=groups)
 
@@ -92,7 +91,7 @@ def part(request: Request, who: CurrentActor, method: str) -> Response:
         log = log_of(request, warehouse, tables(request, warehouse)[0], method)
         if log is None:
             raise UsageError("choose an event table first")
-        width, sql, address = width_of(request), sees_sql(warehouse), str(request.url.query)
+        width, sql, address = width_of(request), warehouse.shows_sql(), str(request.url.query)
 
         def ask() -> Picture:
             return drawn(request, warehouse, log, method, width, sql)
@@ -120,11 +119,11 @@ def tables(request: Request, warehouse: Warehouse) -> tuple[list[tuple[str, str]
     """Event tables that packs declare (relation, text), and all other tables and models."""
     declared = [
         (f"{pack.name}.{pack.event_source.table}", f"{pack.title}: {pack.event_source.table}")
-        for pack in packs(warehouse) if pack.event_source is not None and allows(warehouse, "methods", pack.name)
+        for pack in packs(warehouse) if pack.event_source is not None and warehouse.allows("methods", pack.name)
     ]
     known = {name for name, _ in declared}
     existing = keep(request, ("relations",), lambda: sorted(warehouse.engine.relations()))
-    schemas = {name for name in warehouse.packs if allows(warehouse, "methods", name)}
+    schemas = {name for name in warehouse.packs if warehouse.allows("methods", name)}
     return declared, [name for name in existing if name.split(".")[0] in schemas and name not in known]
 
 

@@ -17,7 +17,6 @@ from prodsense.contracts.vocabulary import REQUIRED
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.pictures import headline, picture
 from prodsense.web.security import WebError, may
 from prodsense.web.views.common import file_of, keep, packs, reading, show, slices, width_of
@@ -72,7 +71,7 @@ def entry(request: Request, name: str, kind: str = "") -> Response:
     with reading(request) as warehouse:
         pack, found = find(request, warehouse, name, kind)
         artefact = getattr(pack, KINDS[found["kind"]])[found["name"]]
-        sql = sees_sql(warehouse)
+        sql = warehouse.shows_sql()
         return show(
             request, "artefact.html", title_of(found), pack=pack, entry=found, artefact=artefact,
             facts=facts_of(request, warehouse, pack, found, artefact), links=links_of(warehouse, pack, found),
@@ -91,7 +90,7 @@ def run(request: Request, name: str, kind: str = "") -> Response:
     """The rows of a query or an analysis, as a part of its page."""
     with reading(request) as warehouse:
         pack, found = find(request, warehouse, name, kind)
-        width, sql = width_of(request), sees_sql(warehouse)
+        width, sql = width_of(request), warehouse.shows_sql()
         key = ("run", pack.name, found["kind"], found["name"], str(request.query_params), width, sql)
 
         def ask() -> dict[str, Any]:
@@ -114,7 +113,7 @@ def answer(request: Request, name: str) -> Response:
     """A question's numbers, pictures and tables, as a part of its page."""
     with reading(request) as warehouse:
         _, found = find(request, warehouse, name, "question")
-        width, sql = width_of(request), sees_sql(warehouse)
+        width, sql = width_of(request), warehouse.shows_sql()
 
         def ask() -> dict[str, Any]:
             page = warehouse.answer(found["name"])

@@ -18,7 +18,7 @@ from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web import rendering
-from prodsense.web.api.common import KINDS, Form, encode, sees_sql
+from prodsense.web.api.common import KINDS, Form, encode
 from prodsense.web.asking import Asked
 from prodsense.web.cache import Cache
 from prodsense.web.pictures import NARROW, WIDE, Picture, annotate, slug
@@ -78,7 +78,7 @@ def shut(warehouse: Warehouse) -> frozenset[str]:
 
     def any_of(pack: Pack, kind: str) -> bool:
         named = getattr(pack, kind, {}) if kind in ("dashboards", "experiments") else ()
-        return allows(warehouse, kind, pack.name) or any(allows(warehouse, kind, pack.name, name) for name in named)
+        return warehouse.allows(kind, pack.name) or any(warehouse.allows(kind, pack.name, name) for name in named)
 
     here = packs(warehouse)
     found = {address for address, kind in kinds.items() if not any(any_of(pack, kind) for pack in here)}
@@ -135,12 +135,6 @@ def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
     _, kept = state.parts.get(version, asked, lambda: (version, Kept(compute())))
     found: T = kept.value
     return found
-
-
-def allows(warehouse: Warehouse, kind: str, pack: str, name: str = "*") -> bool:
-    """Whether the role may ask for an artefact (`privacy.roles.KINDS`), or for all of a kind."""
-    ask = getattr(warehouse, "allows", None)
-    return True if ask is None else bool(ask(kind, pack, name))
 
 
 def open_metrics(request: Request, warehouse: Warehouse, pack: Pack) -> list[Metric]:
@@ -253,7 +247,7 @@ def file_of(request: Request, warehouse: Warehouse, rows: Any, name: str, *, for
     if kind not in list(Form):
         raise UsageError(f"a file is one of {', '.join(Form)}, not {kind!r}")
     draw = (lambda found: found.chart(form)) if form else None
-    content = encode(rows, Form(kind), sees_sql(warehouse), draw)
+    content = encode(rows, Form(kind), warehouse.shows_sql(), draw)
     # For the audit: how many rows left the house.
     request.state.rows = content.rows
     headers = {"Content-Disposition": f'attachment; filename="{slug(name) or "answer"}.{kind}"'}

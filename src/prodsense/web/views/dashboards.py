@@ -16,13 +16,11 @@ from prodsense.contracts.vocabulary import Chart, Dashboard, Section
 from prodsense.errors import UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.asking import FILTER, RANGES, Asked, condition, text_of
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.site import Site
 from prodsense.web.views.common import (
-    allows,
     chips,
     export_links,
     keep,
@@ -142,7 +140,7 @@ def find(warehouse: Warehouse, name: str) -> tuple[Pack, Dashboard]:
 
 def allowed(warehouse: Warehouse, pack: Pack) -> list[Dashboard]:
     """The dashboards of a pack that the role may open."""
-    return [board for board in pack.dashboards.values() if allows(warehouse, "dashboards", pack.name, board.name)]
+    return [board for board in pack.dashboards.values() if warehouse.allows("dashboards", pack.name, board.name)]
 
 
 def section_of(board: Dashboard, place: int) -> Section:
@@ -208,9 +206,9 @@ def drawn(
             address = state.address(f"/explore/{pack.name}.{found.metrics[0]}")
             drill = drill_of(view.rows, found.by, asked, f"/dashboards/{pack.name}.{board.name}", board.by)
             exports = export_links(f"/explore/{pack.name}.{found.metrics[0]}/export", state)
-        return picture(view, width=width, show_sql=sees_sql(warehouse), address=address, drill=drill, exports=exports)
+        return picture(view, width=width, show_sql=warehouse.shows_sql(), address=address, drill=drill, exports=exports)
 
-    key = ("chart", pack.name, board.name, place, number, asked.address(""), width, sees_sql(warehouse))
+    key = ("chart", pack.name, board.name, place, number, asked.address(""), width, warehouse.shows_sql())
     shown = keep(request, key, ask)
     timed = found is not None and bool(found.metrics) and found.grain != "all"
     return with_events(shown, site, pack.name, timed=timed)

@@ -18,7 +18,7 @@ from prodsense.warehouse import Warehouse
 from prodsense.web.diagrams import er_diagram, lineage_diagram
 from prodsense.web.pictures import table
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
-from prodsense.web.views.common import allows, attempt, keep, packs, reading, show
+from prodsense.web.views.common import attempt, keep, packs, reading, show
 
 router = APIRouter(include_in_schema=False, dependencies=[may("data")])
 
@@ -101,7 +101,7 @@ def contract(request: Request, name: str) -> Response:
     with reading(request) as warehouse:
         pack, found = find_table(warehouse, name)
         rows = None
-        if allows(warehouse, "rows", pack.name):
+        if warehouse.allows("rows", pack.name):
             rows = attempt(lambda: table(plain_rows(warehouse.show(found.relation, 20))), None)
         references = {column: r.table for r in found.references for column in r.columns}
         inward = [(t.name, r.columns) for t in pack.tables.values() for r in t.references if r.table == found.relation]

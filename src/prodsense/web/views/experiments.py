@@ -15,10 +15,9 @@ from prodsense.contracts.vocabulary import Experiment
 from prodsense.errors import ProdsenseError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.pictures import picture
 from prodsense.web.security import WebError, may
-from prodsense.web.views.common import allows, keep, packs, reading, show, width_of
+from prodsense.web.views.common import keep, packs, reading, show, width_of
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
 
@@ -44,7 +43,7 @@ def readout(request: Request, name: str) -> Response:
     """The readout, as a part of its page."""
     with reading(request) as warehouse:
         pack, found = find(warehouse, name)
-        width, sql = width_of(request), sees_sql(warehouse)
+        width, sql = width_of(request), warehouse.shows_sql()
 
         def ask() -> dict[str, Any]:
             return read_out(warehouse, pack, found, width, sql)
@@ -55,7 +54,7 @@ def readout(request: Request, name: str) -> Response:
 
 def open_experiments(warehouse: Warehouse, pack: Pack) -> list[Experiment]:
     """The experiments of a pack that the role may read."""
-    return [e for e in pack.experiments.values() if allows(warehouse, "experiments", pack.name, e.name)]
+    return [e for e in pack.experiments.values() if warehouse.allows("experiments", pack.name, e.name)]
 
 
 def find(warehouse: Warehouse, name: str) -> tuple[Pack, Experiment]:

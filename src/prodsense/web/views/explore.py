@@ -18,12 +18,10 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.asking import COMPARISONS, FILTER, GRAINS, RANGES, Asked, condition
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.views.common import (
-    allows,
     chips,
     export_links,
     file_of,
@@ -85,8 +83,8 @@ def metric(request: Request, who: CurrentActor, site: CurrentSite, name: str) ->
             comparisons=COMPARISONS, forms=FORMS, chips=chips(asked, path), views=views_here(site, who, path),
             events=site.store.annotations(pack.name), exports=export_links(f"{path}/export", asked),
             questions=[q for q in pack.questions.values() if found.name in q.answers], related=related[:12],
-            may_ask_why=allows(warehouse, "explain", pack.name), peers=peered(warehouse, pack),
-            show_sql=sees_sql(warehouse), slice_options=[("", "nothing"), *((d, d.replace("_", " ")) for d in reach)],
+            may_ask_why=warehouse.allows("explain", pack.name), peers=peered(warehouse, pack),
+            show_sql=warehouse.shows_sql(), slice_options=[("", "nothing"), *((d, d.replace("_", " ")) for d in reach)],
         )  # fmt: skip
 
 
@@ -96,7 +94,7 @@ def chart(request: Request, who: CurrentActor, site: CurrentSite, name: str) -> 
     with reading(request) as warehouse:
         pack, found = find(request, warehouse, name)
         asked = Asked.read(request.query_params)
-        width, sql = width_of(request), sees_sql(warehouse)
+        width, sql = width_of(request), warehouse.shows_sql()
 
         def ask() -> tuple[dict[str, Any] | None, Picture, str]:
             return drawn(request, warehouse, pack, found, asked, width, sql)

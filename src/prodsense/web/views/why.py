@@ -16,7 +16,6 @@ from prodsense.errors import ProdsenseError
 from prodsense.metrics import periods
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.api.common import sees_sql
 from prodsense.web.security import may
 from prodsense.web.views.common import keep, newest, reading, show, width_of
 from prodsense.web.views.experiments import sections_of
@@ -46,7 +45,7 @@ def answer(request: Request, name: str) -> Response:
     with reading(request) as warehouse:
         pack, found = find(request, warehouse, name)
         days = times(request.query_params, newest(request, warehouse, pack.name))
-        width, sql = width_of(request), sees_sql(warehouse)
+        width, sql = width_of(request), warehouse.shows_sql()
 
         def ask() -> dict[str, Any]:
             return explained(warehouse, pack, found, days, width, sql)
