@@ -16,8 +16,6 @@ from prodsense.errors import ProdsenseError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Said of every comparison that no lot has drawn.
-OBSERVATIONAL = "observational"
 #: Fewest users of each side, and fewest with a value for it to be told apart from the others.
 LEAST, LEAST_OF_A_VALUE = 30, 10
 #: A covariate more for so many users of the smaller side; more would fit chance (Peduzzi et al. 1996).

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
+from prodsense.inference.causal_result import OBSERVATIONAL
 
-from .people import OBSERVATIONAL, last_whole_day, ready, span_of_activity
+from .people import last_whole_day, ready, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa

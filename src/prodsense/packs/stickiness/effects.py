@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
+from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared, covariate_columns
 
-from .people import OBSERVATIONAL, last_whole_day, ready, span_of_activity
+from .people import last_whole_day, ready, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa

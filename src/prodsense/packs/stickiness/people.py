@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
 
 PACK = "stickiness"
-#: Said of every comparison here that no lot has drawn.
-OBSERVATIONAL = "observational"
 
 
 def ready(warehouse: Warehouse, *names: str) -> None:

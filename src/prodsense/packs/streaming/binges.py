@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
-from prodsense.inference.like_users import LEAST, OBSERVATIONAL, compared
+from prodsense.inference.causal_result import OBSERVATIONAL
+from prodsense.inference.like_users import LEAST, compared
 
 from .common import floats, moment_of, ready
 from .habits import binges_sql

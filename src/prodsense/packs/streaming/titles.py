@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prodsense.errors import UsageError
-from prodsense.inference.like_users import OBSERVATIONAL
+from prodsense.inference.causal_result import OBSERVATIONAL
 
 from .common import moment_of, ready
 
