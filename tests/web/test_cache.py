@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pyarrow as pa
@@ -117,6 +119,21 @@ def test_a_browser_that_has_the_answer_does_not_get_it_again(served: Served) -> 
     other = partner.get(address, headers={"If-None-Match": tag})
     assert other.status_code == 200 and other.headers["etag"] != tag
     assert other.json()["rows"] != first.json()["rows"]
+
+
+def test_what_computes_is_let_go_where_nothing_is_warmed() -> None:
+    class Session:
+        pass
+
+    session = Session()
+    gone = weakref.ref(session)
+    cache = Cache(most=0)
+    assert cache.get("1", ("all", "q"), lambda held=session: ("1", type(held).__name__)) == ("1", "Session")
+    del session
+    gc.collect()
+    assert gone() is None
+    assert cache.warm() == 0
+    assert cache.get("1", ("all", "q"), lambda: ("1", "another")) == ("1", "Session")
 
 
 def test_an_answer_changes_with_the_data(tiny: Served) -> None:

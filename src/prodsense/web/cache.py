@@ -34,7 +34,11 @@ class _Use:
 
 
 class Cache:
-    """Answers by version and key, the least used dropped beyond `limit` bytes. Safe for threads."""
+    """Answers by version and key, the least used dropped beyond `limit` bytes. Safe for threads.
+
+    How to compute them is remembered for the `most` asked last, for `warm`; with 0 for none, and nothing that computes
+    outlives its request.
+    """
 
     def __init__(self, limit: int = 256 * 2**20, most: int = 4000):
         self.limit, self.most = limit, most
@@ -53,7 +57,8 @@ class Cache:
         key = (version, asked)
         while True:
             with self._lock:
-                self._used(asked, compute)
+                if self.most:
+                    self._used(asked, compute)
                 found = self._entries.get(key)
                 if found is not None:
                     self._entries.move_to_end(key)
@@ -124,7 +129,9 @@ class Cache:
 
 
 def size_of(value: Any) -> int:
-    """About how many bytes an answer takes."""
+    """About how many bytes an answer takes: what it says itself (`weight`), else by its content or its rows."""
+    if isinstance(weight := getattr(value, "weight", None), int):
+        return weight + 200
     content = getattr(value, "content", value)
     if isinstance(content, bytes | str):
         return len(content) + 200

@@ -114,12 +114,12 @@ def width_of(request: Request) -> int:
 
 
 class Kept:
-    """An answer with about how much room it takes, as the cache asks."""
+    """An answer with about how many bytes it takes, as the cache asks."""
 
     def __init__(self, value: Any):
         self.value = value
         # Charts carry their data twice, as a spec and as a table: what they weigh is told by their text.
-        self.content = "x" * (len(repr(value.spec)) if isinstance(value, Picture) else 400)
+        self.weight = len(repr(value.spec)) if isinstance(value, Picture) else 400
 
 
 def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
@@ -129,7 +129,8 @@ def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
     """
     state = request.app.state
     if not hasattr(state, "parts"):
-        state.parts = Cache(64 * 2**20)
+        # What computes a part holds its request and session: none of it is kept to be computed anew.
+        state.parts = Cache(64 * 2**20, most=0)
     version = getattr(request.state, "version", None) or site(request).version
     asked = (policy_of(actor(request)), key)
     _, kept = state.parts.get(version, asked, lambda: (version, Kept(compute())))
