@@ -32,11 +32,11 @@ def shots() -> Path:
     return folder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """One browser; skips with the reason where there is none.
 
-    It ends with this folder: while Playwright runs, this thread has an event loop, and no other test could start one.
+    It ends with each file: while Playwright runs, this thread has an event loop, and no other test could start one.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser's tests need playwright (make test)")
     named = os.environ.get("PRODSENSE_CHROMIUM") or next(
@@ -86,7 +86,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         site.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def states(chromium: Any, address: str) -> dict[str, Any]:
     """Who is signed in already: role → its cookie."""
     return {}

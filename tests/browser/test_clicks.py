@@ -148,10 +148,9 @@ def test_a_known_event_stands_on_charts_of_its_time(visit: Any) -> None:
     page.click("dialog[open] button.primary")
     visitor.whole()
     assert "2024-01-20: A new <b>price</b> list" in page.inner_text("figure .notes")
-    assert page.locator(".plot svg line[stroke-dasharray], .plot svg [stroke-dasharray='4,3']").count() >= 1
+    page.locator(".plot svg line[stroke-dasharray], .plot svg [stroke-dasharray='4,3']").first.wait_for(state="attached")
     page.click("button[aria-label^='Remove the event']")
-    visitor.whole()
-    assert page.locator("text=price</b> list").count() == 0
+    page.locator("text=price</b> list").first.wait_for(state="detached")
     assert visitor.complaints == []
 
 
