@@ -45,15 +45,16 @@ def spark_session() -> Iterator[Any]:
 def together(nodeid: str) -> str:
     """The tests that one worker takes in one go, so that what they share is made once.
 
-    All on Spark, since a second Spark would cost more than it saves; all in a browser, which read one server; all of a
-    pack, since they read the same warehouses; else those of a file.
+    All on Spark, since a second Spark would cost more than it saves; all in a browser, which read one server; all of the
+    web and all of a pack, since they read the same warehouses; else those of a file.
     """
     path = nodeid.partition("::")[0]
     folders = path.split("/")
     if "spark" in nodeid or "parity" in folders:
         return "spark"
-    if "browser" in folders:
-        return "browser"
+    for name in ("browser", "web"):
+        if name in folders:
+            return name
     return "/".join(folders[:3]) if "packs" in folders and len(folders) > 3 else path
 
 

@@ -43,6 +43,10 @@ class NotBuiltError(ProdsenseError):
     """A model is needed that has never been built."""
 
 
+class TooLongError(ProdsenseError):
+    """An answer took longer than whoever asked may take."""
+
+
 class ForbiddenError(ProdsenseError):
     """The role in force may not see or do this."""
 

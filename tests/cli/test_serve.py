@@ -68,6 +68,7 @@ def test_a_server_from_its_start_to_its_end(shop: Path) -> None:
 @pytest.mark.parametrize(("args", "told"), [
     (("-w", "nothing.duckdb"), "no warehouse at nothing.duckdb"),
     (("-w", "shop.duckdb", "--every", "often"), "--every should be a length of time"),
+    (("-w", "shop.duckdb", "--time-limit", "0s"), "--time-limit should be longer than 0"),
     (("-w", "shop.duckdb", "--every", "15m"), "--every loads a project's sources"),
 ])
 def test_what_cannot_be_served_says_why(shop: Path, args: tuple[str, ...], told: str) -> None:

@@ -1,4 +1,4 @@
-"""Sites to test, and the rule that they are built in one worker."""
+"""Sites to test; one worker takes them all (tests/conftest.py), so that the warehouse is built once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,6 @@ from fastapi.testclient import TestClient
 from web_shop import Served, planted, serve
 
 import prodsense as ps
-
-HERE = Path(__file__).resolve().parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One worker for all: the warehouse is built once."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if HERE in item.path.parents:
-                item.add_marker(pytest.mark.xdist_group("web"))
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,9 @@ def serve(
     rate: Annotated[
         int, typer.Option("--rate", metavar="N", min=1, help="Requests a minute that one user or token may make.")
     ] = 600,
+    longest: Annotated[
+        str, typer.Option("--time-limit", metavar="LENGTH", help="Give up an answer that takes longer: 30s, 5m.")
+    ] = "60s",
     browser: Annotated[bool, typer.Option("--open", help="Open a browser, signed in as admin.")] = False,
     warehouse: WarehouseOption = None,
 ) -> None:
@@ -48,7 +51,10 @@ def serve(
     there(url)
     interval = seconds(every, "--every") if every else None
     project = find_project()
-    settings = Settings(timezone=(project.timezone if project else "") or "UTC", secure=https, api_rate=rate)
+    settings = Settings(
+        timezone=(project.timezone if project else "") or "UTC", secure=https, api_rate=rate,
+        longest=seconds(longest, "--time-limit"),
+    )  # fmt: skip
     with opened(url) as wh:
         wh.role_settings = project.roles if project else {}
         site = Site(wh, settings, project=project)

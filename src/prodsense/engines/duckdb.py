@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prodsense.engines.base import Params, comma, quoted
 from prodsense.engines.dialect import render
-from prodsense.errors import EngineError, LockedError, ProdsenseError
+from prodsense.errors import EngineError, LockedError, ProdsenseError, TooLongError
 
 if TYPE_CHECKING:
     import duckdb
@@ -264,6 +264,13 @@ class DuckDBReader(DuckDBEngine):
 
     #: What exists in the version that is read (`described`), where the caller knows it: it is then not asked again.
     known: Mapping[str, tuple[str, dict[str, str]]] | None = None
+    #: Why it answers no more (`give_up`); whoever gave it up empties this again.
+    given_up: str = ""
+
+    def give_up(self, why: str) -> None:
+        """Stop the statement that runs, from another thread: it and all that follow it raise TooLongError."""
+        self.given_up = why
+        self._con.interrupt()
 
     def relations(self, schema: str | None = None) -> dict[str, str]:
         if self.known is None:
@@ -279,8 +286,11 @@ class DuckDBReader(DuckDBEngine):
     def _run(self, sql: str, params: Params | None = None, *, fetch: bool = False) -> Any:
         if sql == "BEGIN TRANSACTION":
             sql = "BEGIN TRANSACTION READ ONLY"
-        elif not self._depth and sql not in ("COMMIT", "ROLLBACK"):
-            raise EngineError("a session that only reads asks inside transaction()")
+        elif sql not in ("COMMIT", "ROLLBACK"):
+            if not self._depth:
+                raise EngineError("a session that only reads asks inside transaction()")
+            if self.given_up:
+                raise TooLongError(self.given_up)
         try:
             return super()._run(sql, params, fetch=fetch)
         except EngineError:
@@ -289,6 +299,8 @@ class DuckDBReader(DuckDBEngine):
                 with self._lock:
                     self._con.execute("ROLLBACK")
                     self._con.execute("BEGIN TRANSACTION READ ONLY")
+            if self.given_up:
+                raise TooLongError(self.given_up) from None
             raise
 
 

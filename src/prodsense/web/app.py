@@ -18,7 +18,15 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prodsense import __version__
-from prodsense.errors import ForbiddenError, LockedError, NotBuiltError, ProdsenseError, UnknownNameError, UsageError
+from prodsense.errors import (
+    ForbiddenError,
+    LockedError,
+    NotBuiltError,
+    ProdsenseError,
+    TooLongError,
+    UnknownNameError,
+    UsageError,
+)
 from prodsense.web import rendering
 from prodsense.web.actor import NOBODY
 from prodsense.web.security import HEADERS, Limits, May, Sessions, WebError, may
@@ -163,7 +171,7 @@ def told(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 503, error.message, {"Retry-After": "1"}
         case NotBuiltError():
             return 409, error.message, {}
-        case LockedError():
+        case LockedError() | TooLongError():
             return 503, error.message, {}
         case ForbiddenError():
             return 403, error.message, {}

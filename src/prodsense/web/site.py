@@ -15,6 +15,7 @@ from prodsense.web.actor import Actor
 from prodsense.web.cache import Cache
 from prodsense.web.jobs import Jobs
 from prodsense.web.store import Store, store_path
+from prodsense.web.watch import Watch
 
 if TYPE_CHECKING:
     from prodsense.engines.duckdb import DuckDBEngine, DuckDBReader
@@ -32,12 +33,13 @@ class BusyError(ProdsenseError):
 @dataclass(frozen=True)
 class Settings:
     """How a site is served. `secure` marks cookies for https only; `readers` is how many answers are computed at a
-    time, others wait up to `patience` seconds."""
+    time, others wait up to `patience` seconds; an answer that takes more than `longest` seconds is given up."""
 
     title: str = "prodsense"
     secure: bool = False
     readers: int = 8
     patience: float = 30.0
+    longest: float = 60.0
     session_hours: float = 12.0
     #: Requests a minute for one user or token; sign-in attempts a minute for one address or name.
     api_rate: int = 600
@@ -74,6 +76,7 @@ class Site:
         self._versions: dict[int, Version] = {}
         self.jobs = Jobs(self)
         self.cache = Cache()
+        self.watch = Watch(self.settings.longest)
         if not warehouse.engine.read_only:
             ensure_system_tables(warehouse.engine)
         self.look_again()
@@ -121,7 +124,7 @@ class Site:
         except queue.Empty:
             raise BusyError("all readers are busy; ask again in a moment") from None
         try:
-            with session.transaction():
+            with self.watch.over(session), session.transaction():
                 yield session
         finally:
             self._idle.put(session)
@@ -132,7 +135,6 @@ class Site:
         It is kept by version, by the policy of the actor and by `asked`, which must name all that decides the answer
         besides. What is returned is shared: never change it.
         """
-
 
         def run() -> tuple[str, T]:
             with self._session() as session:
@@ -181,6 +183,7 @@ class Site:
     def close(self) -> None:
         """Let a running job end, release the sessions and the store; the warehouse is the caller's."""
         self.jobs.stop()
+        self.watch.close()
         while True:
             try:
                 self._idle.get_nowait().close()

@@ -133,7 +133,14 @@ def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
         state.parts = Cache(64 * 2**20, most=0)
     version = getattr(request.state, "version", None) or site(request).version
     asked = (policy_of(actor(request)), key)
-    _, kept = state.parts.get(version, asked, lambda: (version, Kept(compute())))
+
+    def run() -> tuple[str, Kept]:
+        made = Kept(compute())
+        # What a page says where the engine refuses is kept as its answer; that the time was over is none.
+        site(request).watch.check()
+        return version, made
+
+    _, kept = state.parts.get(version, asked, run)
     found: T = kept.value
     return found
 
