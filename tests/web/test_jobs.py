@@ -205,13 +205,22 @@ def test_loading_and_building_through_the_api(tiny: Served) -> None:
     assert tiny.site.jobs.get(job["id"]).finished.wait(30)  # type: ignore[union-attr]
     told = admin.get(f"/api/v1/jobs/{job['id']}").json()
     assert told["state"] == "done" and told["answer"]["rows"][0]["accepted"] == 4
-    assert "/tmp" not in str(told)
+    assert told["answer"]["rows"][0]["source"] == "fact_orders.csv"
     assert tiny.site.version != before
     job = admin.post("/api/v1/build", json={}).json()
     assert tiny.site.jobs.get(job["id"]).finished.wait(30)  # type: ignore[union-attr]
     answer = admin.get("/api/v1/metric?name=total_order_volume").json()
     assert answer["rows"][0]["total_order_volume"] == 4
-    assert admin.get("/api/v1/loads").json()["rows"][0]["accepted"] == 4
+    load = admin.get("/api/v1/loads").json()["rows"][0]
+    assert (load["accepted"], load["source"]) == (4, "fact_orders.csv")
+    with tiny.site.reader(tiny.actor("admin")) as warehouse:
+        files_of = "SELECT path FROM prodsense.files WHERE sha256 IS NOT NULL"
+        assert warehouse.engine.query(files_of).to_pylist() == [{"path": "fact_orders.csv"}]
+    # A row that is refused is found by the file's name too.
+    bad = [("files", ("more.csv", _csv(tiny_orders(2, first=9)).replace(b"delivered", b"eaten")))]
+    job = admin.post("/api/v1/ingest", files=bad, data={"table": "delivery.fact_orders"}).json()
+    assert tiny.site.jobs.get(job["id"]).finished.wait(30)  # type: ignore[union-attr]
+    assert {row["file"] for row in admin.get("/api/v1/quarantine").json()["rows"]} == {"more.csv"}
     # The same file again changes nothing, and says so.
     job = admin.post("/api/v1/ingest", files=files, data={"table": "delivery.fact_orders"}).json()
     assert tiny.site.jobs.get(job["id"]).finished.wait(30)  # type: ignore[union-attr]

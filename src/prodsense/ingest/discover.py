@@ -6,7 +6,7 @@ import glob
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +26,28 @@ POSTGRES = ("postgresql://", "postgres://")
 
 @dataclass(frozen=True)
 class File:
-    """One file: its path, format and the name it goes by in reports (relative where the user's was)."""
+    """One file: its path (relative where the user's was), its format, and the name it was sent under, if it was."""
 
     path: str
     format: str
+    sent_as: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports and records."""
+        return self.sent_as or self.path
 
     @property
     def bytes(self) -> int:
         return Path(self.path).stat().st_size
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A source: a file that was sent under a name and lies under `path` only for as long as it is loaded."""
+
+    path: str
+    name: str
 
 
 @dataclass
@@ -80,6 +94,9 @@ def _pairs(source: Any, table: str | None) -> Iterable[tuple[str | None, Any]]:
 
 
 def _resolve(tables: Mapping[str, Table], source: Any, table: str | None) -> list[Input]:
+    if isinstance(source, Sent):
+        found = _resolve(tables, source.path, table)
+        return [Input(i.table, source.name, [replace(f, sent_as=source.name) for f in i.files]) for i in found]
     if not isinstance(source, (str, Path)):
         if table is None:
             raise UsageError(f"a {type(source).__name__} has no name to go by: say table=")
@@ -208,4 +225,4 @@ def readable(file: File) -> None:
         with Path(file.path).open("rb") as stream:
             stream.read(1)
     except OSError as error:
-        raise ContractError(f"{file.path} cannot be read: {error.strerror}") from None
+        raise ContractError(f"{file.name} cannot be read: {error.strerror}") from None

@@ -114,8 +114,8 @@ def _new_files(engine: DuckDBEngine, source: Input) -> tuple[list[File], dict[st
         try:
             digest = sha256(file.path)
         except OSError as error:
-            raise ContractError(f"{file.path} cannot be read: {error.strerror}") from None
-        name = Path(file.path).name
+            raise ContractError(f"{file.name} cannot be read: {error.strerror}") from None
+        name = Path(file.name).name
         if digest in known:
             warnings.append(f"{name} was loaded before (load {known[digest]})")
         elif digest in here:
@@ -212,7 +212,7 @@ def _record(
     hashes = [staged.hashes.get(file.path) for file in staged.files]
     files = pa.table({
         "load_id": [load_id] * len(rows), "relation": [relation] * len(rows),
-        "path": [file.path for file in staged.files], "sha256": pa.array(hashes, pa.string()),
+        "path": [file.name for file in staged.files], "sha256": pa.array(hashes, pa.string()),
         "bytes": pa.array([file.bytes if file.format != "data" else None for file in staged.files], pa.int64()),
         "rows": rows, "at": pa.array([at] * len(rows), pa.timestamp("us")),
     })  # fmt: skip

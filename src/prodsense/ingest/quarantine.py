@@ -105,7 +105,7 @@ def refused_rows(engine: DuckDBEngine, staged: Staged, batch: Batch) -> Iterator
                 yield [_refused(group, place, n, rows[n], originals.get(n, (None, None))) for n in chunk]
             broken = [b for at, b in group.broken if at == place]
             if broken:
-                yield [Refused(file.path, b.row, "", b.rule, b.reason, b.todo, b.original, None) for b in broken]
+                yield [Refused(file.name, b.row, "", b.rule, b.reason, b.todo, b.original, None) for b in broken]
         first += len(group.files)
 
 
@@ -117,7 +117,7 @@ def _refused(
     if rule == EMPTY and (problem := group.problem(place, row)):
         # The engine hands over a broken line as a row of NULLs; its text says what is wrong.
         rule, reason, todo = problem
-    return Refused(group.files[place].path, row, column, rule, reason, todo, text, cells)
+    return Refused(group.files[place].name, row, column, rule, reason, todo, text, cells)
 
 
 def store(engine: DuckDBEngine, load_id: int, relation: str, rows: Sequence[Refused]) -> int:

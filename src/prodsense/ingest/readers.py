@@ -161,7 +161,7 @@ class Reader:
             if head is None:
                 names = dict.fromkeys(self.table.columns, "VARCHAR")
                 nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {scan.name(n)}" for n in names)
-                warning = f"{', '.join(Path(f.path).name for f in batch)}: the file is empty"
+                warning = f"{', '.join(Path(f.name).name for f in batch)}: the file is empty"
                 found.append(Group(f"SELECT {nothing}, 0 AS _file WHERE FALSE", names, batch, warnings=[warning]))
                 continue
             found.append(self._csv_group(batch, *head))
@@ -184,7 +184,7 @@ class Reader:
             if best is None or score > best[0]:
                 best = (score, rank, header, delimiter)
         if best is None:
-            raise ContractError(f"{file.path}: its header cannot be read ({problem}); write it as UTF-8 CSV")
+            raise ContractError(f"{file.name}: its header cannot be read ({problem}); write it as UTF-8 CSV")
         return best[2], best[3]
 
     def _csv_group(self, files: list[File], header: tuple[str, ...], delimiter: str) -> Group:
@@ -235,7 +235,7 @@ class Reader:
             try:
                 start = stream.read(1 << 16)
             except OSError as error:
-                raise ContractError(f"{file.path} cannot be decompressed ({error}); write it again") from None
+                raise ContractError(f"{file.name} cannot be decompressed ({error}); write it again") from None
         old_ends = b"\r" in start and b"\n" not in start
         return not (start.startswith(tolerant.BOM) or old_ends or is_array(start) or len(start) == 1)
 
@@ -340,7 +340,7 @@ class Reader:
             rows: Sequence[bytes] = array_rows(file.path)
         else:
             rows = [line for line in tolerant.lines(file.path) if line.strip()]
-        mapping, warnings, suspects = self._json_mapping([iter(rows)], file.path)
+        mapping, warnings, suspects = self._json_mapping([iter(rows)], file.name)
         columns, numbers, broken = tolerant.split_json(rows, mapping)
         arrays = {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
         name = self.stack.enter_context(

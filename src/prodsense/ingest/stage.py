@@ -92,7 +92,7 @@ def materialise(engine: DuckDBEngine, staged: Staged, stack: ExitStack) -> None:
         except EngineError as error:
             if group.fallback is None:
                 raise ContractError(
-                    f"{', '.join(Path(f.path).name for f in group.files[:3])} cannot be read ({error}); write it again"
+                    f"{', '.join(Path(f.name).name for f in group.files[:3])} cannot be read ({error}); write it again"
                 ) from None
             groups[:0] = group.fallback()
             continue
@@ -176,5 +176,5 @@ def _refuse_absent(engine: DuckDBEngine, staged: Staged) -> None:
                     f" FROM {staged.rows} WHERE _file = {number}"
                 ).fetchall()[0]
                 if present[0] == 0 and present[1] > 0:
-                    raise ContractError(absent(staged.table, file.path, [column]))
+                    raise ContractError(absent(staged.table, file.name, [column]))
         first += len(group.files)

@@ -207,24 +207,24 @@ def build_job(pack: str | None = None, full: bool = False) -> Work:
     return work
 
 
-def load_job(folder: Path, sources: list[str], table: str | None, pack: str | None) -> Work:
-    """Load files that were put into `folder`, which goes when they are loaded."""
+def load_job(folder: Path, files: list[Path], table: str | None, pack: str | None) -> Work:
+    """Load files that were put into `folder`, which goes when they are loaded; they are known by their names alone."""
 
     def work(warehouse: Warehouse, job: Job) -> dict[str, Any]:
+        from prodsense.ingest.discover import Sent
+
+        sources = [Sent(str(file), file.name) for file in files]
         try:
             reports, refused = warehouse.ingest_each(sources, table=table, pack=pack)
         except ProdsenseError as error:
             raise type(error)(error.message.replace(f"{folder}/", "")) from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        # Files are known by the name under which they were sent.
+        # What the engine itself says of a file names where it lay.
         refused = [line.replace(f"{folder}/", "") for line in refused]
         if refused and not reports:
             raise ProdsenseError(refused[0])
-        rows = [loaded(one) for report in reports for one in report]
-        for row in rows:
-            row["source"] = row["source"].replace(f"{folder}/", "")
-        return {"rows": rows, "refused": refused}
+        return {"rows": [loaded(one) for report in reports for one in report], "refused": refused}
 
     return work
 

@@ -100,12 +100,12 @@ def ingest(
         site.warehouse.pack(pack)
     folder = Path(tempfile.mkdtemp(prefix="prodsense-"))
     try:
-        paths = [str(keep(upload, folder)) for upload in files]
+        kept = [keep(upload, folder) for upload in files]
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
-    return JobAnswer(**plain(site.jobs.submit("ingest", who.name, jobs.load_job(folder, paths, table, pack))))
+    return JobAnswer(**plain(site.jobs.submit("ingest", who.name, jobs.load_job(folder, kept, table, pack))))
 
 
 def keep(upload: UploadFile, folder: Path) -> Path:
