@@ -8,12 +8,10 @@ nothing is planted, and batched orders fare like the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
-from prodsense.packs.planted import check_size
-from prodsense.simulate import Simulation, Streams
+from prodsense.packs.planted import Made, Setting, simulator
 
 from .simulate_core import core_tables
 from .simulate_frame import RESTAURANT, Frame
@@ -42,41 +40,18 @@ ORDER_OF_TABLES = (
 )  # fmt: skip
 
 
-def simulate(
-    days: int = 63,
-    scale: float = 1.0,
-    seed: int = 7,
-    start: date = date(2024, 1, 1),
-    effects: Mapping[str, float] | None = None,
-    clean: bool = False,
-) -> Simulation:
-    """Make the tables of a city for `days` days from `start`.
-
-    The default of nine weeks is the least that retention over 28 days and the 28 after can be seen in.
-
-    Args:
-        days: length in days, at least 1.
-        scale: size; 1 is about 1,500 orders a day.
-        seed: same seed, same tables.
-        start: first day; all times are UTC.
-        effects: planted sizes other than those of `Effects`, by name.
-        clean: plant nothing (`effects` then adds to nothing).
-
-    Raises:
-        UsageError: a size that makes no city, or an effect that does not exist.
-    """
-    check_size(days, scale)
-    planted = Effects.chosen(effects, clean)
-    streams = Streams(seed)
-    world = make_world(start, days, scale, streams, planted)
+#: Nine weeks are the least that retention over 28 days and the 28 after can be seen in.
+@simulator(Effects, days=63, of="a city", size="about 1,500 orders a day")
+def simulate(given: Setting[Effects]) -> Made:
+    streams = given.streams
+    world = make_world(given.start, given.days, given.scale, streams, given.effects)
     day = make_trips(world, make_orders(world, streams), streams)
-    frame = Frame(start, days)
+    frame = Frame(given.start, given.days)
     tables, delivery_of = core_tables(world, day, frame, streams)
     more, batch_of = batch_tables(world, day, frame, delivery_of, streams)
     tables |= more
     tables |= voice_tables(world, day, frame, delivery_of, batch_of, streams)
-    truth = {} if planted == Effects.none() else describe(world, day)
-    return Simulation({name: tables[name] for name in ORDER_OF_TABLES}, truth)
+    return {name: tables[name] for name in ORDER_OF_TABLES}, lambda: describe(world, day)
 
 
 def describe(world: World, day: Day) -> dict[str, Any]:

@@ -7,16 +7,15 @@ nothing is planted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prodsense.packs.planted import check_size
-from prodsense.simulate import Simulation, Streams
+from prodsense.packs.planted import Made, Setting, simulator
+from prodsense.simulate import Streams
 from prodsense.simulate import columns as col
 from prodsense.simulate.arrivals import DAY
 
@@ -47,32 +46,11 @@ RIDE, SEGMENT, REQUEST = 10_000_001, 20_000_001, 30_000_001
 VEHICLES = (("sedan", 0.35), ("suv", 0.45), ("electric", 0.1))
 
 
-def simulate(
-    days: int = 63,
-    scale: float = 1.0,
-    seed: int = 7,
-    start: date = date(2024, 1, 1),
-    effects: Mapping[str, float] | None = None,
-    clean: bool = False,
-) -> Simulation:
-    """Make the tables of a ride service for `days` days from `start`.
-
-    Args:
-        days: length in days, at least 1.
-        scale: size; 1 is about 1,400 requests a day.
-        seed: same seed, same tables.
-        start: first day; all times are UTC.
-        effects: planted sizes other than those of `Effects`, by name.
-        clean: plant nothing (`effects` then adds to nothing).
-
-    Raises:
-        UsageError: a size that makes no service, or an effect that does not exist.
-    """
-    check_size(days, scale)
-    planted = Effects.chosen(effects, clean)
-    streams = Streams(seed)
-    city = make_city(start, days, scale, streams, planted)
-    asked = make_requests(city, scale, streams)
+@simulator(Effects, days=63, of="a ride service", size="about 1,400 requests a day")
+def simulate(given: Setting[Effects]) -> Made:
+    streams = given.streams
+    city = make_city(given.start, given.days, given.scale, streams, given.effects)
+    asked = make_requests(city, given.scale, streams)
     rides = make_rides(city, asked, streams)
     tables = {
         "dim_users": _users(city, rides, streams),
@@ -84,7 +62,7 @@ def simulate(
         **_rides(city, asked, rides, streams),
         **voice_tables(city, asked, rides, streams, (RIDER, DRIVER, RIDE)),
     }
-    return Simulation(tables, {} if planted == Effects.none() else describe(city, asked, rides))
+    return tables, lambda: describe(city, asked, rides)
 
 
 def _users(city: City, rides: Rides, streams: Streams) -> pa.Table:

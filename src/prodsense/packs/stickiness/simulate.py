@@ -7,46 +7,24 @@ back; two tests run. Only events are made: sessions and daily activity are built
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prodsense.packs.planted import check_size
-from prodsense.simulate import Simulation, Streams
+from prodsense.packs.planted import Made, Setting, simulator
 
 from . import simulate_voices as voices
 from .simulate_events import events_table, make_visits
 from .simulate_people import GROUPS, SOURCES, STORIES, Effects, People, chances, make_people
 
 
-def simulate(
-    days: int = 90,
-    scale: float = 1.0,
-    seed: int = 7,
-    start: date = date(2024, 1, 1),
-    effects: Mapping[str, float] | None = None,
-    clean: bool = False,
-) -> Simulation:
-    """Make the tables of a platform for `days` days from `start`.
-
-    Args:
-        days: length in days, at least 1; day-30 retention needs more than 31.
-        scale: size; 1 is 2,000 users.
-        seed: same seed, same tables.
-        start: first day; all times are UTC.
-        effects: planted sizes other than those of `Effects`, by name.
-        clean: plant nothing (`effects` then adds to nothing).
-
-    Raises:
-        UsageError: a size that makes no platform, or an effect that does not exist.
-    """
-    check_size(days, scale)
-    planted = Effects.chosen(effects, clean)
-    streams = Streams(seed)
-    people = make_people(start, days, round(2000 * scale), streams, planted)
+#: Day-30 retention needs more than 31 days.
+@simulator(Effects, days=90, of="a platform", size="2,000 users")
+def simulate(given: Setting[Effects]) -> Made:
+    streams = given.streams
+    people = make_people(given.start, given.days, round(2000 * given.scale), streams, given.effects)
     active, visits = make_visits(people, streams)
     tables = {
         "users": voices.users_table(people),
@@ -59,7 +37,7 @@ def simulate(
         "metric_registry": voices.registry_table(people),
         "experiment_assignments": voices.assignments_table(people),
     }
-    return Simulation(tables, {} if planted == Effects.none() else describe(people))
+    return tables, lambda: describe(people)
 
 
 def describe(people: People) -> dict[str, Any]:

@@ -7,14 +7,12 @@ is planted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from prodsense.packs.planted import check_size
-from prodsense.simulate import Simulation, Streams
+from prodsense.packs.planted import Made, Setting, simulator
 
 from .simulate_around import around_tables
 from .simulate_viewing import make_sessions, playback_table
@@ -36,31 +34,10 @@ from .simulate_world import (
 )
 
 
-def simulate(
-    days: int = 42,
-    scale: float = 1.0,
-    seed: int = 7,
-    start: date = date(2024, 1, 1),
-    effects: Mapping[str, float] | None = None,
-    clean: bool = False,
-) -> Simulation:
-    """Make the tables of a platform for `days` days from `start`.
-
-    Args:
-        days: length in days, at least 1.
-        scale: size; 1 is 1,000 users.
-        seed: same seed, same tables.
-        start: first day; all times are UTC.
-        effects: planted sizes other than those of `Effects`, by name.
-        clean: plant nothing (`effects` then adds to nothing).
-
-    Raises:
-        UsageError: a size that makes no platform, or an effect that does not exist.
-    """
-    check_size(days, scale)
-    planted = Effects.chosen(effects, clean)
-    streams = Streams(seed)
-    world = make_world(start, days, round(1000 * scale), streams, planted)
+@simulator(Effects, days=42, of="a platform", size="1,000 users")
+def simulate(given: Setting[Effects]) -> Made:
+    streams = given.streams
+    world = make_world(given.start, given.days, round(1000 * given.scale), streams, given.effects)
     sessions = make_sessions(world, streams)
     tables = {
         **catalogue_tables(world),
@@ -68,7 +45,7 @@ def simulate(
         "playback_events": playback_table(world, sessions, streams),
         **around_tables(world, sessions, streams),
     }
-    return Simulation(tables, {} if planted == Effects.none() else describe(world))
+    return tables, lambda: describe(world)
 
 
 def describe(world: World) -> dict[str, Any]:
