@@ -105,24 +105,37 @@ def _fits(version: str, bounds: str) -> bool:
 # -- packs -----------------------------------------------------------------------------------------
 
 
-def examine_packs() -> Iterator[Finding]:
-    """Every definition of every pack: contracts, SQL against them, portability, names that answer questions."""
-    from prodsense.packs import load_pack, pack_names
+def examine_packs(processes: int = 1) -> Iterator[Finding]:
+    """Every definition of every pack: contracts, SQL against them, portability, names that answer questions.
 
-    for name in pack_names():
-        try:
-            pack = load_pack(name)
-            problems = list(examine_pack(pack))
-        except ProdsenseError as error:
-            problems = [Finding("error", f"pack {name}", error.message)]
-            yield from problems
-            continue
-        yield from problems
-        if not problems:
-            counts = (
-                f"{len(getattr(pack, part))} {part}" for part in ("tables", "models", "metrics", "queries", "policies")
-            )
-            yield Finding("ok", f"pack {name}", f"{', '.join(counts)}: all resolve, on every engine")
+    A pack takes seconds of computing: with more `processes` several are examined at a time.
+    """
+    from prodsense.packs import pack_names
+
+    names = pack_names()
+    if min(processes, len(names)) < 2:
+        for name in names:
+            yield from _examine_named(name)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(min(processes, len(names)), get_context("spawn")) as pool:
+        for found in pool.map(_examine_named, names):
+            yield from found
+
+
+def _examine_named(name: str) -> list[Finding]:
+    """What is to be said of a pack."""
+    from prodsense.packs import load_pack
+
+    try:
+        pack = load_pack(name)
+        problems = list(examine_pack(pack))
+    except ProdsenseError as error:
+        return [Finding("error", f"pack {name}", error.message)]
+    counts = (f"{len(getattr(pack, part))} {part}" for part in ("tables", "models", "metrics", "queries", "policies"))
+    return problems or [Finding("ok", f"pack {name}", f"{', '.join(counts)}: all resolve, on every engine")]
 
 
 def examine_pack(pack: Pack) -> Iterator[Finding]:
@@ -132,7 +145,7 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
     models = {f"{pack.name}.{model.name}": model for model in pack.models.values()}
     for problem in check_models(models, {table.relation: table for table in pack.tables.values()}):
         yield Finding("error", f"models of {pack.name}", problem)
-    for label, check in _definition_checks(pack):
+    for label, check in definition_checks(pack):
         try:
             check()
         except ProdsenseError as error:
@@ -148,7 +161,7 @@ def examine_pack(pack: Pack) -> Iterator[Finding]:
                 )
 
 
-def _definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
+def definition_checks(pack: Pack) -> Iterator[tuple[str, Callable[[], None]]]:
     """Checks of all that a pack declares by name; each raises what is wrong."""
     from functools import partial
 

@@ -68,4 +68,4 @@ def warehouse(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_pack_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the doctor's checks of definitions, which take seconds and have tests of their own."""
-    monkeypatch.setattr("prodsense.doctor.examine_packs", lambda: [])
+    monkeypatch.setattr("prodsense.doctor.examine_packs", lambda processes=1: [])

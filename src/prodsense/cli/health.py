@@ -143,14 +143,18 @@ def doctor(
 
 def _examine(url: str) -> list[Finding]:
     """All findings, also when the warehouse is absent or cannot be opened."""
-    from prodsense.doctor import Finding, examine, examine_installation, examine_packs, worst_first
+    import os
+
+    from prodsense.doctor import Finding, examine_installation, examine_packs, examine_warehouse, worst_first
 
     path = warehouse_file(url)
     try:
         if path is None or path.exists():
             with opened(url, read_only=path is not None) as warehouse:
-                return examine(warehouse)
-        state = Finding("warning", f"warehouse {path}", "not there yet", "make one: prodsense demo, or prodsense init")
+                state = list(examine_warehouse(warehouse))
+        else:
+            do = "make one: prodsense demo, or prodsense init"
+            state = [Finding("warning", f"warehouse {path}", "not there yet", do)]
     except ProdsenseError as error:
-        state = Finding("error", f"warehouse {url}", error.message)
-    return worst_first([*examine_installation(), *examine_packs(), state])
+        state = [Finding("error", f"warehouse {url}", error.message)]
+    return worst_first([*examine_installation(), *examine_packs(os.cpu_count() or 1), *state])

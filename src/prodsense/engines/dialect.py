@@ -245,7 +245,7 @@ def macro_name(node: exp.Expression) -> str | None:
 
 @lru_cache(maxsize=512)
 def _written(text: str, dialect: str) -> exp.Expression:
-    """A filled template, parsed once; `transform` copies it before anything is put in place."""
+    """A filled template, parsed once; it is copied before anything is put in place."""
     from sqlglot import parse_one
 
     return parse_one(text, read=dialect)
@@ -253,45 +253,48 @@ def _written(text: str, dialect: str) -> exp.Expression:
 
 def expand_macros(tree: exp.Expression, dialect: str) -> exp.Expression:
     """Return a copy of `tree` in which each macro is written out for `dialect`."""
+    tree = tree.copy()
+    # Those inside others come last in this order, and are written out first.
+    for node in reversed([node for node in tree.walk() if macro_name(node)]):
+        written = _expanded(node, dialect)
+        if node is tree:
+            tree = written
+        else:
+            node.replace(written)
+    return tree
+
+
+def _expanded(node: exp.Expression, dialect: str) -> exp.Expression:
+    """What a macro's call stands for; its arguments, expanded already, move into it."""
     from sqlglot import exp
 
-    def arguments(node: exp.Expression) -> list[exp.Expression]:
-        if isinstance(node, exp.Quantile):
-            return [node.this, node.args["quantile"]]
-        return list(node.expressions)
-
-    def expand(node: exp.Expression) -> exp.Expression:
-        name = macro_name(node)
-        if name is None:
-            return node
-        count, templates = MACROS[name]
-        given = arguments(node)
-        if len(given) != count:
-            raise SqlError(f"{name}() takes {count} argument(s), not {len(given)}: {node.sql('duckdb')}")
-        # Arguments stand as unlikely column names while the template is read in the target's dialect,
-        # then the trees themselves are put in their place.
-        # Literals are written straight in: DATE_TRUNC and friends read theirs while parsing.
-        names = [a.sql(dialect) if isinstance(a, exp.Literal) else f"__arg{i}__" for i, a in enumerate(given)]
-        template = templates.get(dialect, templates.get("*", ""))
-        if not template:
-            raise SqlError(f"{name}() has no form for {dialect}")
-        written = _written(template.format(*names), dialect)
-        inner = [expand_node(argument) for argument in given]
-
-        def fill(part: exp.Expression) -> exp.Expression:
-            if isinstance(part, exp.Column) and part.name in names:
-                argument = inner[names.index(part.name)].copy()
-                if isinstance(argument, exp.Binary | exp.Not | exp.Between | exp.In | exp.Is):
-                    return exp.Paren(this=argument)
-                return argument
-            return part
-
-        return written.transform(fill)
-
-    def expand_node(node: exp.Expression) -> exp.Expression:
-        return node.transform(expand)
-
-    return tree.copy().transform(expand, copy=False)
+    name = str(macro_name(node))
+    count, templates = MACROS[name]
+    given = [node.this, node.args["quantile"]] if isinstance(node, exp.Quantile) else list(node.expressions)
+    if len(given) != count:
+        raise SqlError(f"{name}() takes {count} argument(s), not {len(given)}: {node.sql('duckdb')}")
+    # Arguments stand as unlikely column names while the template is read in the target's dialect,
+    # then the trees themselves are put in their place.
+    # Literals are written straight in: DATE_TRUNC and friends read theirs while parsing.
+    names = [a.sql(dialect) if isinstance(a, exp.Literal) else f"__arg{i}__" for i, a in enumerate(given)]
+    template = templates.get(dialect, templates.get("*", ""))
+    if not template:
+        raise SqlError(f"{name}() has no form for {dialect}")
+    written = _written(template.format(*names), dialect).copy()
+    used: set[str] = set()
+    for part in [part for part in written.find_all(exp.Column) if part.name in names]:
+        argument = given[names.index(part.name)]
+        # Each tree has one place: the second time it is a copy that is put there.
+        if part.name in used:
+            argument = argument.copy()
+        used.add(part.name)
+        if isinstance(argument, exp.Binary | exp.Not | exp.Between | exp.In | exp.Is):
+            argument = exp.Paren(this=argument)
+        if part is written:
+            written = argument
+        else:
+            part.replace(argument)
+    return written
 
 
 def unordered(select: str | exp.Expression) -> exp.Expression:

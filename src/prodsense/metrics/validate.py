@@ -54,8 +54,11 @@ def check_metric(metric: Metric, scope: Scope) -> None:
         plans = [compile(Request(metric.name), scope)]
         if any(leaf.rolling or leaf.per or leaf.last for leaf in parts):
             plans.append(compile(Request(metric.name, grain="month"), scope))
-        by = dict.fromkeys((*metric.by, *([metric.focus[0]] if metric.focus else [])))
-        plans += [compile(Request(metric.name, by=name), scope) for name in by]
+        by = list(dict.fromkeys((*metric.by, *([metric.focus[0]] if metric.focus else []))))
+        for name in by:
+            compile(Request(metric.name, by=name), scope)
+        # Each slice was resolved alone, and is written for every engine by `check_dimension`: once together will do.
+        plans += [compile(Request(metric.name, by=by), scope)] if by else []
     except UsageError as error:
         raise SqlError(f"{origin}: {error}") from None
     for plan in plans:
