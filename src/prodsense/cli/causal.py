@@ -159,10 +159,9 @@ class Estimation(Output):
         return method(found, **named)
 
 
-def _need(value: Any, option: str) -> Any:
+def _need(value: str | None, name: str) -> None:
     if not value:
-        raise UsageError(f"this method needs {option}")
-    return value
+        raise UsageError(f"this method needs {name}")
 
 
 @causal.command(
