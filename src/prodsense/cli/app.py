@@ -185,9 +185,8 @@ def prodsense(
     ctx: typer.Context,
     warehouse: Annotated[
         str | None,
-        typer.Option("-w", "--warehouse", metavar="PATH|URL", show_default=False,
-                     help="The warehouse of the command (default: $PRODSENSE_WAREHOUSE, then the project's, then"
-                          " prodsense.duckdb)."),
+        typer.Option("-w", "--warehouse", metavar="PATH|URL", show_default=False, help="The warehouse of the command"
+                     " (default: $PRODSENSE_WAREHOUSE, then the project's, then prodsense.duckdb)."),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
@@ -197,10 +196,9 @@ def prodsense(
 
     Names are pack.name; the pack may be left out where the name is unique.
     """
-    from prodsense.cli.common import forget_role
+    from prodsense.cli.common import begin
 
-    forget_role()
-    ctx.obj = warehouse
+    begin(warehouse)
 
 
 def command() -> Any:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from prodsense.cli.common import (
-    ChartOption,
-    Format,
-    FormatOption,
-    SqlOption,
-    WarehouseOption,
+    ConfidenceOption,
+    Output,
     WhereOption,
-    check_chart,
     commands,
     examples,
-    give,
-    read,
+    option,
+    refuse,
     split_names,
-    warehouse_url,
     zone,
 )
+from prodsense.cli.groups import Group
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +27,8 @@ if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
 
 app = commands()
-causal = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]},
+causal = commands(
+    no_args_is_help=True,
     help="What a change did, where nobody drew lots: every answer says how it was obtained, what it assumes and what"
     " speaks against it.",
     epilog=examples(
@@ -49,117 +43,125 @@ TableArgument = Annotated[
     typer.Argument(metavar="[TABLE]", show_default=False,
                    help="A table, view or model of the warehouse, or a file; none with --metric."),
 ]
-OutcomeOption = Annotated[
-    str | None, typer.Option("--outcome", metavar="COLUMN", show_default=False, help="What may have changed.")
-]
-UnitOption = Annotated[
-    str | None, typer.Option("--unit", metavar="COLUMN", show_default=False, help="Who or what is observed.")
-]
-TimeOption = Annotated[
-    str | None,
-    typer.Option("--time", metavar="COLUMN", show_default=False, help="When: dates, or whole numbers like years."),
-]
-SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="T", show_default=False, help="The first period with the change.")
-]
+OutcomeOption = Annotated[str | None, option("--outcome", "COLUMN", "What may have changed.")]
+UnitOption = Annotated[str | None, option("--unit", "COLUMN", "Who or what is observed.")]
+TimeOption = Annotated[str | None, option("--time", "COLUMN", "When: dates, or whole numbers like years.")]
+SinceOption = Annotated[str | None, option("--since", "T", "The first period with the change.")]
 TreatedOption = Annotated[
-    str | None,
-    typer.Option("--treated", metavar="COLUMN", show_default=False,
-                 help="1 for the treated (before the change too), 0 for the others."),
+    str | None, option("--treated", "COLUMN", "1 for the treated (before the change too), 0 for the others.")
 ]
 TreatedUnitOption = Annotated[
-    list[str] | None,
-    typer.Option("--treated-unit", metavar="VALUE", show_default=False,
-                 help="A value of the unit that is treated; repeat for several."),
+    list[str] | None, option("--treated-unit", "VALUE", "A value of the unit that is treated; repeat for several.")
 ]
 CovariatesOption = Annotated[
-    list[str] | None,
-    typer.Option("--covariate", metavar="COLUMN", show_default=False,
-                 help="Adjust for this column; repeat, or part with commas."),
+    list[str] | None, option("--covariate", "COLUMN", "Adjust for this column; repeat, or part with commas.")
 ]
-ClusterOption = Annotated[
-    str | None,
-    typer.Option("--cluster", metavar="COLUMN", show_default=False, help="Errors go together inside (default: unit)."),
-]
+ClusterOption = Annotated[str | None, option("--cluster", "COLUMN", "Errors go together inside (default: unit).")]
 GrainOption = Annotated[
-    str | None,
-    typer.Option("--grain", metavar="day|week|month|quarter|year", show_default=False,
-                 help="Take times together by such periods."),
+    str | None, option("--grain", "day|week|month|quarter|year", "Take times together by such periods.")
 ]
 MetricOption = Annotated[
     str | None,
-    typer.Option("--metric", metavar="NAME", show_default=False,
-                 help="A metric as outcome instead of a table; its time is the grain, its unit the slice --by."),
+    option("--metric", "NAME",
+           "A metric as outcome instead of a table; its time is the grain, its unit the slice --by."),
 ]
-ByOption = Annotated[
-    str | None, typer.Option("--by", metavar="DIM", show_default=False, help="With --metric: the slice as unit.")
-]
-ConfidenceOption = Annotated[float, typer.Option("--confidence", metavar="SHARE", help="Of the intervals.")]
+ByOption = Annotated[str | None, option("--by", "DIM", "With --metric: the slice as unit.")]
 
 
-@dataclass(frozen=True)
-class Ask:
-    """What the commands share: where the rows come from and how the answer is told."""
+@dataclass(frozen=True, kw_only=True)
+class Data(Group):
+    """What is looked at."""
 
-    ctx: typer.Context
-    table: str | None
-    warehouse: str | None
-    where: str | None
-    metric: str | None
-    by: str | None
-    grain: str | None
+    table: TableArgument = None
+    outcome: OutcomeOption = None
 
-    def run(
-        self, action: Callable[..., Estimate], outcome: str | None, unit: str | None, time: str | None,
-        *, with_unit: bool = True, **options: Any,
-    ) -> Estimate:
-        """Call `action` with the data, the outcome and the columns that are meant."""
-        from prodsense.inference.causal_data import Sample
-        from prodsense.metrics.reading import is_file
 
-        if (self.table is None) == (self.metric is None):
+@dataclass(frozen=True, kw_only=True)
+class Treated(Group):
+    """Whom the change met."""
+
+    treated: TreatedOption = None
+    treated_unit: TreatedUnitOption = None
+
+    def column_or_units(self) -> str | list[str]:
+        """A column, or values of the unit."""
+        if (self.treated is None) == (not self.treated_unit):
+            raise UsageError("say who is treated: a column (--treated), or values of the unit (--treated-unit)")
+        return self.treated or list(self.treated_unit or ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel(Group):
+    """Units over time, and when the change came."""
+
+    time: TimeOption = None
+    since: SinceOption = None
+    unit: UnitOption = None
+    cluster: ClusterOption = None
+    covariate: CovariatesOption = None
+
+    def options(self) -> dict[str, Any]:
+        """What a method takes of it."""
+        return {"time": self.time, "since": self.since, "unit": self.unit, "cluster": self.cluster,
+                "covariates": split_names(self.covariate)}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(Group):
+    """A metric in the place of a table."""
+
+    metric: MetricOption = None
+    by: ByOption = None
+    grain: GrainOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimation(Output):
+    """On which rows an effect is estimated, and how it is told."""
+
+    where: WhereOption = None
+    confidence: ConfidenceOption = 0.95
+
+    def tell(
+        self, method: Callable[..., Estimate], data: Data, series: Series | None = None, /, *,
+        unit: str | None = None, time: str | None = None, with_unit: bool = True, **options: Any,
+    ) -> None:
+        """Tell what `method` makes of the data or the metric, with the outcome and the columns that are meant."""
+        series = series or Series()
+        options["confidence"] = self.confidence
+        if (data.table is None) == (series.metric is None):
             raise UsageError("name either a table or file, or a metric (--metric)")
-        if self.metric:
-            for given, name in ((outcome, "--outcome"), (unit, "--unit"), (time, "--time")):
-                if given:
-                    raise UsageError(f"{name} goes with a table; a metric brings its own")
-            if with_unit and not self.by:
+        if series.metric:
+            refuse({"--outcome": data.outcome, "--unit": unit, "--time": time},
+                   "goes with a table; a metric brings its own")  # fmt: skip
+            if with_unit and not series.by:
                 raise UsageError("name the slice that is the unit: --by")
-            url = warehouse_url(self.ctx, self.warehouse)
-            return read(url, lambda wh: self._metric(wh, action, with_unit, options))
-        if self.by:
+            self.answer(lambda wh: self._of_metric(wh, method, series, with_unit, options))
+            return
+        if series.by:
             raise UsageError("--by goes with --metric; for a table name --unit")
-        if outcome is None:
+        if data.outcome is None:
             raise UsageError("name the column of the outcome: --outcome")
-        named: dict[str, Any] = {**options, "outcome": outcome}
-        named |= {"unit": unit} if unit else {}
-        named |= {"time": time} if time else {}
-        named |= {"grain": self.grain} if self.grain else {}
-        table = str(self.table)
-        if is_file(table):
-            with Sample.read(table, self.where or "") as sample:
-                return action(sample, **named)
-        return read(
-            warehouse_url(self.ctx, self.warehouse),
-            lambda wh: action(Sample.of(wh.engine, wh.relation(table), self.where or ""), **named),
-        )
+        options |= {"outcome": data.outcome}
+        options |= {"unit": unit} if unit else {}
+        options |= {"time": time} if time else {}
+        options |= {"grain": series.grain} if series.grain else {}
+        self.give(self.on_sample(method, str(data.table), self.where, **options))
 
-    def _metric(
-        self, wh: Warehouse, action: Callable[..., Estimate], with_unit: bool, options: dict[str, Any]
+    def _of_metric(
+        self, wh: Warehouse, method: Callable[..., Estimate], series: Series, with_unit: bool, options: dict[str, Any]
     ) -> Estimate:
-        grain = self.grain or "week"
-        by = [self.by] if self.by and with_unit else []
-        found = wh.metric(str(self.metric), by=by, grain=grain, where=self.where, tz=zone(None))
+        by = [series.by] if series.by and with_unit else []
+        found = wh.metric(str(series.metric), by=by, grain=series.grain or "week", where=self.where, tz=zone(None))
         named = {**options, "outcome": found.metrics[0], "time": "period"}
         if with_unit:
             named["unit"] = found.by[0]
-        return action(found, **named)
+        return method(found, **named)
 
 
-def _need(value: Any, option: str) -> Any:
+def _need(value: str | None, name: str) -> None:
     if not value:
-        raise UsageError(f"this method needs {option}")
-    return value
+        raise UsageError(f"this method needs {name}")
 
 
 @causal.command(
@@ -171,47 +173,27 @@ def _need(value: Any, option: str) -> Any:
     )
 )
 def did(
-    ctx: typer.Context,
-    table: TableArgument = None,
-    outcome: OutcomeOption = None,
-    treated: TreatedOption = None,
-    treated_unit: TreatedUnitOption = None,
-    after: Annotated[
-        str | None,
-        typer.Option("--after", metavar="COLUMN", show_default=False, help="1 after the change, instead of --time."),
-    ] = None,
-    time: TimeOption = None,
-    since: SinceOption = None,
-    unit: UnitOption = None,
-    cluster: ClusterOption = None,
-    covariate: CovariatesOption = None,
+    data: Data,
+    *,
+    who: Treated,
+    after: Annotated[str | None, option("--after", "COLUMN", "1 after the change, instead of --time.")] = None,
+    panel: Panel,
     errors: Annotated[
         str | None,
-        typer.Option("--errors", metavar="cluster|robust|classic", show_default=False,
-                     help="Standard errors (default: clustered where a unit or cluster is named, else robust)."),
+        option("--errors", "cluster|robust|classic",
+               "Standard errors (default: clustered where a unit or cluster is named, else robust)."),
     ] = None,
-    metric: MetricOption = None,
-    by: ByOption = None,
-    grain: GrainOption = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    series: Series,
+    output: Estimation,
 ) -> None:
     """How much more the treated changed than the others (difference in differences).
 
     Pre-trends and placebo dates are tested where more than one period lies before the change.
     """
-    _chart(chart)
     from prodsense.inference.causal_did import did as ask
 
-    who = _treated(treated, treated_unit)
-    options: dict[str, Any] = {"treated": who, "after": after, "since": since, "cluster": cluster,
-               "covariates": split_names(covariate), "errors": errors, "confidence": confidence}  # fmt: skip
-    source = Ask(ctx, table, warehouse, where, metric, by, grain)
-    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    options = {"treated": who.column_or_units(), "after": after, "errors": errors, **panel.options()}
+    output.tell(ask, data, series, **options)
 
 
 @causal.command(
@@ -222,62 +204,34 @@ def did(
     ),
 )
 def event_study(
-    ctx: typer.Context,
-    table: TableArgument = None,
-    outcome: OutcomeOption = None,
-    treated: TreatedOption = None,
-    treated_unit: TreatedUnitOption = None,
+    data: Data,
+    *,
+    who: Treated,
     cohort: Annotated[
         str | None,
-        typer.Option("--cohort", metavar="COLUMN", show_default=False,
-                     help="First treated period of a unit (null or 0: never), instead of --treated and --since."),
+        option("--cohort", "COLUMN",
+               "First treated period of a unit (null or 0: never), instead of --treated and --since."),
     ] = None,
-    time: TimeOption = None,
-    since: SinceOption = None,
-    unit: UnitOption = None,
-    cluster: ClusterOption = None,
-    covariate: CovariatesOption = None,
+    panel: Panel,
     reference: Annotated[
         int, typer.Option("--reference", metavar="N", help="Set all against this period; -1 is the last before.")
     ] = -1,
-    metric: MetricOption = None,
-    by: ByOption = None,
-    grain: GrainOption = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    series: Series,
+    output: Estimation,
 ) -> None:
     """The difference between treated and others in each period around one date, with a joint test of those before."""
-    _chart(chart)
     from prodsense.inference.causal_did import event_study as ask
 
-    who = None if cohort else _treated(treated, treated_unit)
-    options: dict[str, Any] = {"treated": who, "since": since, "cohort": cohort, "cluster": cluster,
-               "covariates": split_names(covariate), "reference": reference, "confidence": confidence}  # fmt: skip
-    source = Ask(ctx, table, warehouse, where, metric, by, grain)
-    if metric is None:
-        _need(time, "--time")
-    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    treated = None if cohort else who.column_or_units()
+    if series.metric is None:
+        _need(panel.time, "--time")
+    output.tell(ask, data, series, treated=treated, cohort=cohort, reference=reference, **panel.options())
 
 
-class Aggregate(StrEnum):
-    """How group-time effects are put together."""
-
-    dynamic = "dynamic"
-    group = "group"
-    calendar = "calendar"
-    simple = "simple"
-    group_time = "group_time"
-
-
-class Control(StrEnum):
-    """Whom the treated are compared with."""
-
-    never = "never"
-    not_yet = "not_yet"
+#: How group-time effects are put together.
+Aggregate = Literal["dynamic", "group", "calendar", "simple", "group_time"]
+#: Whom the treated are compared with.
+Control = Literal["never", "not_yet"]
 
 
 @causal.command(
@@ -287,72 +241,47 @@ class Control(StrEnum):
     )
 )
 def staggered(
-    ctx: typer.Context,
-    unit: Annotated[str, typer.Option("--unit", metavar="COLUMN", show_default=False, help="Who adopts.")],
-    time: Annotated[str, typer.Option("--time", metavar="COLUMN", show_default=False, help="When.")],
-    cohort: Annotated[
-        str,
-        typer.Option("--cohort", metavar="COLUMN", show_default=False,
-                     help="First treated period of a unit (null or 0: never)."),
-    ],
-    outcome: OutcomeOption = None,
-    table: TableArgument = None,
+    unit: Annotated[str, option("--unit", "COLUMN", "Who adopts.")],
+    time: Annotated[str, option("--time", "COLUMN", "When.")],
+    cohort: Annotated[str, option("--cohort", "COLUMN", "First treated period of a unit (null or 0: never).")],
+    data: Data,
+    *,
     aggregate: Annotated[
         Aggregate,
         typer.Option("--aggregate", metavar="dynamic|group|calendar|simple|group_time", help="Which effects to list."),
-    ] = Aggregate.dynamic,
+    ] = "dynamic",
     control: Annotated[
         Control, typer.Option("--control", metavar="never|not_yet", help="Compare with the never or not yet treated.")
-    ] = Control.never,
+    ] = "never",
     covariate: CovariatesOption = None,
     estimator: Annotated[
-        str,
-        typer.Option("--estimator", metavar="doubly_robust|regression|weighting", help="How covariates enter."),
+        str, typer.Option("--estimator", metavar="doubly_robust|regression|weighting", help="How covariates enter.")
     ] = "doubly_robust",
     anticipation: Annotated[
         int, typer.Option("--anticipation", metavar="N", help="Periods before the date that may react already.")
     ] = 0,
-    balance: Annotated[
-        int | None,
-        typer.Option("--balance", metavar="N", show_default=False, help="Dynamic: only cohorts seen N periods on."),
-    ] = None,
+    balance: Annotated[int | None, option("--balance", "N", "Dynamic: only cohorts seen N periods on.")] = None,
     cluster: ClusterOption = None,
     grain: GrainOption = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    output: Estimation,
 ) -> None:
     """Effects of a change adopted at different dates, without comparing with those treated already.
 
     Periods before adoption are placebos and tested together; a two-way regression is shown beside, taken apart.
     """
-    _chart(chart)
     from prodsense.inference.causal_staggered import staggered_did as ask
 
-    options: dict[str, Any] = {"cohort": cohort, "covariates": split_names(covariate), "control": control.value,
-               "method": estimator, "aggregate": aggregate.value, "anticipation": anticipation, "balance": balance,
-               "cluster": cluster, "confidence": confidence}  # fmt: skip
-    source = Ask(ctx, table, warehouse, where, None, None, grain)
-    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    output.tell(
+        ask, data, Series(grain=grain), unit=unit, time=time, cohort=cohort, covariates=split_names(covariate),
+        control=control, method=estimator, aggregate=aggregate, anticipation=anticipation, balance=balance,
+        cluster=cluster,
+    )
 
 
-class Method(StrEnum):
-    """How an observational comparison is adjusted."""
-
-    doubly_robust = "doubly_robust"
-    weighting = "weighting"
-    matching = "matching"
-
-
-class Target(StrEnum):
-    """On whom the effect is."""
-
-    treated = "treated"
-    all = "all"
-    overlap = "overlap"
+#: How an observational comparison is adjusted.
+Method = Literal["doubly_robust", "weighting", "matching"]
+#: On whom the effect is.
+Target = Literal["treated", "all", "overlap"]
 
 
 @causal.command(
@@ -362,58 +291,40 @@ class Target(StrEnum):
     )
 )
 def matching(
-    ctx: typer.Context,
-    treated: Annotated[
-        str, typer.Option("--treated", metavar="COLUMN", show_default=False, help="1 for the treated, 0 for others.")
-    ],
+    treated: Annotated[str, option("--treated", "COLUMN", "1 for the treated, 0 for others.")],
     covariate: Annotated[
-        list[str],
-        typer.Option("--covariate", metavar="COLUMN", show_default=False,
-                     help="Measured before the treatment; repeat, or part with commas."),
+        list[str], option("--covariate", "COLUMN", "Measured before the treatment; repeat, or part with commas.")
     ],
-    table: TableArgument = None,
-    outcome: OutcomeOption = None,
+    data: Data,
+    *,
     method: Annotated[
         Method, typer.Option("--method", metavar="doubly_robust|weighting|matching", help="How to adjust.")
-    ] = Method.doubly_robust,
+    ] = "doubly_robust",
     target: Annotated[
         Target, typer.Option("--target", metavar="treated|all|overlap", help="On whom the effect is.")
-    ] = Target.treated,
+    ] = "treated",
     ratio: Annotated[int, typer.Option("--ratio", metavar="N", help="Matching: untreated for each treated.")] = 1,
     replace: Annotated[bool, typer.Option("--replace", help="Matching: an untreated row may serve again.")] = False,
     caliper: Annotated[
-        float | None,
-        typer.Option("--caliper", metavar="SD", show_default=False,
-                     help="Matching: the largest distance, in standard deviations of the score."),
+        float | None, option("--caliper", "SD", "Matching: the largest distance, in standard deviations of the score.")
     ] = None,
-    trim: Annotated[
-        float | None,
-        typer.Option("--trim", metavar="SHARE", show_default=False, help="Leave out scores nearer to 0 or 1."),
-    ] = None,
+    trim: Annotated[float | None, option("--trim", "SHARE", "Leave out scores nearer to 0 or 1.")] = None,
     placebo_outcome: Annotated[
         str | None,
-        typer.Option("--placebo-outcome", metavar="COLUMN", show_default=False,
-                     help="An outcome from before the treatment, which it cannot have changed."),
+        option("--placebo-outcome", "COLUMN", "An outcome from before the treatment, which it cannot have changed."),
     ] = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    output: Estimation,
 ) -> None:
     """An observational comparison adjusted by the propensity score, with the balance that it reached.
 
     The chart is a love plot of the covariates before and after.
     """
-    _chart(chart)
     from prodsense.inference.causal_propensity import propensity as ask
 
-    options: dict[str, Any] = {"treated": treated, "covariates": split_names(covariate), "method": method.value,
-               "target": target.value, "ratio": ratio, "replace": replace, "caliper": caliper, "trim": trim,
-               "placebo_outcome": placebo_outcome, "confidence": confidence}  # fmt: skip
-    source = Ask(ctx, table, warehouse, where, None, None, None)
-    give(source.run(ask, outcome, None, None, **options), form, sql, chart)
+    output.tell(
+        ask, data, treated=treated, covariates=split_names(covariate), method=method, target=target, ratio=ratio,
+        replace=replace, caliper=caliper, trim=trim, placebo_outcome=placebo_outcome,
+    )
 
 
 @causal.command(
@@ -424,57 +335,37 @@ def matching(
     )
 )
 def interrupted(
-    ctx: typer.Context,
-    since: Annotated[
-        str, typer.Option("--since", metavar="T", show_default=False, help="The first period after the change.")
-    ],
-    table: TableArgument = None,
-    outcome: OutcomeOption = None,
+    since: Annotated[str, option("--since", "T", "The first period after the change.")],
+    data: Data,
+    *,
     time: TimeOption = None,
     covariate: CovariatesOption = None,
     control: Annotated[
-        str | None,
-        typer.Option("--control", metavar="COLUMN", show_default=False,
-                     help="A series that the change cannot have touched."),
+        str | None, option("--control", "COLUMN", "A series that the change cannot have touched.")
     ] = None,
     season: Annotated[
-        int | None,
-        typer.Option("--season", metavar="N", show_default=False,
-                     help="Periods of a season (default: 7 days, 12 months, 4 quarters; 0 for none)."),
+        int | None, option("--season", "N", "Periods of a season (default: 7 days, 12 months, 4 quarters; 0 for none).")
     ] = None,
     level_only: Annotated[bool, typer.Option("--level-only", help="A step without a bend.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Relative effects, from logarithms.")] = False,
-    lags: Annotated[
-        int | None,
-        typer.Option("--lags", metavar="N", show_default=False, help="Of the errors (default: a season)."),
-    ] = None,
+    lags: Annotated[int | None, option("--lags", "N", "Of the errors (default: a season).")] = None,
     metric: MetricOption = None,
     grain: GrainOption = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    output: Estimation,
 ) -> None:
     """What a date did to one series: a step, a bend, and the gap to the line that went on (interrupted time series)."""
-    _chart(chart)
     from prodsense.inference.causal_interrupted import interrupted_series as ask
 
-    adjust = split_names(covariate)
-    options: dict[str, Any] = {"since": since, "covariates": adjust, "control": control, "season": season,
-               "slope": not level_only, "log": log, "lags": lags, "confidence": confidence}  # fmt: skip
-    source = Ask(ctx, table, warehouse, where, metric, None, grain)
     if metric is None:
         _need(time, "--time")
-    give(source.run(ask, outcome, None, time, with_unit=False, **options), form, sql, chart)
+    output.tell(
+        ask, data, Series(metric=metric, grain=grain), time=time, with_unit=False, since=since,
+        covariates=split_names(covariate), control=control, season=season, slope=not level_only, log=log, lags=lags,
+    )
 
 
-class Mix(StrEnum):
-    """How the comparison is mixed."""
-
-    synthetic = "synthetic"
-    sdid = "sdid"
+#: How the comparison is mixed.
+Mix = Literal["synthetic", "sdid"]
 
 
 @causal.command(
@@ -485,53 +376,38 @@ class Mix(StrEnum):
     )
 )
 def synthetic(
-    ctx: typer.Context,
-    treated_unit: Annotated[
-        list[str],
-        typer.Option("--treated-unit", metavar="VALUE", show_default=False, help="Who is treated; repeat for several."),
-    ],
-    since: Annotated[
-        str, typer.Option("--since", metavar="T", show_default=False, help="The first period with the change.")
-    ],
-    table: TableArgument = None,
-    outcome: OutcomeOption = None,
+    treated_unit: Annotated[list[str], option("--treated-unit", "VALUE", "Who is treated; repeat for several.")],
+    since: Annotated[str, option("--since", "T", "The first period with the change.")],
+    data: Data,
+    *,
     unit: UnitOption = None,
     time: TimeOption = None,
     donor: Annotated[
         list[str] | None,
-        typer.Option("--donor", metavar="VALUE", show_default=False,
-                     help="A unit to mix from (default: all others); repeat, or part with commas."),
+        option("--donor", "VALUE", "A unit to mix from (default: all others); repeat, or part with commas."),
     ] = None,
     method: Annotated[
         Mix, typer.Option("--method", metavar="synthetic|sdid", help="Synthetic control, or synthetic DiD.")
-    ] = Mix.synthetic,
+    ] = "synthetic",
     errors: Annotated[
         str, typer.Option("--errors", metavar="placebo|jackknife", help="Jackknife: sdid with several treated units.")
     ] = "placebo",
-    metric: MetricOption = None,
-    by: ByOption = None,
-    grain: GrainOption = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    series: Series,
+    output: Estimation,
 ) -> None:
     """One treated unit against a weighted mix of others that moved like it before.
 
     Placebos in space (each donor in its place) and in time (dates at which nothing happened) are always shown.
     """
-    _chart(chart)
     from prodsense.inference.causal_synthetic import synthetic_control as ask
 
-    options: dict[str, Any] = {"treated": treated_unit, "since": since, "donors": split_names(donor) or None,
-               "method": method.value, "errors": errors, "confidence": confidence}  # fmt: skip
-    source = Ask(ctx, table, warehouse, where, metric, by, grain)
-    if metric is None:
+    if series.metric is None:
         _need(unit, "--unit")
         _need(time, "--time")
-    give(source.run(ask, outcome, unit, time, **options), form, sql, chart)
+    output.tell(
+        ask, data, series, unit=unit, time=time, treated=treated_unit, since=since, donors=split_names(donor) or None,
+        method=method, errors=errors,
+    )
 
 
 @causal.command(
@@ -540,47 +416,19 @@ def synthetic(
     )
 )
 def regression(
-    ctx: typer.Context,
     on: Annotated[
         list[str],
-        typer.Option("--on", metavar="COLUMN", show_default=False,
-                     help="What explains the outcome, the one of interest first; repeat, or part with commas."),
+        option("--on", "COLUMN", "What explains the outcome, the one of interest first; repeat, or part with commas."),
     ],
-    table: TableArgument = None,
-    outcome: OutcomeOption = None,
+    data: Data,
+    *,
     cluster: Annotated[
-        list[str] | None,
-        typer.Option("--cluster", metavar="COLUMN", show_default=False,
-                     help="Errors move together inside; once or twice."),
+        list[str] | None, option("--cluster", "COLUMN", "Errors move together inside; once or twice.")
     ] = None,
-    errors: Annotated[
-        str | None,
-        typer.Option("--errors", metavar="robust|classic", show_default=False, help="Without clusters."),
-    ] = None,
-    where: WhereOption = None,
-    confidence: ConfidenceOption = 0.95,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    errors: Annotated[str | None, option("--errors", "robust|classic", "Without clusters.")] = None,
+    output: Estimation,
 ) -> None:
     """Least squares with robust or clustered errors: what goes with what."""
-    _chart(chart)
     from prodsense.inference.causal_regression import cluster_ols as ask
 
-    options: dict[str, Any] = {"on": split_names(on), "cluster": split_names(cluster), "errors": errors}
-    options["confidence"] = confidence
-    source = Ask(ctx, table, warehouse, where, None, None, None)
-    give(source.run(ask, outcome, None, None, **options), form, sql, chart)
-
-
-def _chart(path: Path | None) -> None:
-    if path:
-        check_chart(path)
-
-
-def _treated(column: str | None, units: list[str] | None) -> str | list[str]:
-    """Who is treated: a column, or values of the unit."""
-    if (column is None) == (not units):
-        raise UsageError("say who is treated: a column (--treated), or values of the unit (--treated-unit)")
-    return column or list(units or ())
+    output.tell(ask, data, on=split_names(on), cluster=split_names(cluster), errors=errors)

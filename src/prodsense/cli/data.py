@@ -8,22 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prodsense.cli.common import (
-    Format,
-    FormatOption,
-    PackOption,
-    SinceOption,
-    UntilOption,
-    WarehouseOption,
-    commands,
-    examples,
-    notify,
-    opened,
-    read,
-    warehouse_file,
-    warehouse_url,
-    write_rows,
-)
+from prodsense.cli.common import PackOption, Place, Window, Written, commands, examples, notify, option
 from prodsense.cli.progress import progress
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.project import SETTINGS_FILE, Project, find_project
@@ -43,19 +28,17 @@ app = commands()
     )
 )
 def ingest(
-    ctx: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(metavar="PATH|URL", show_default=False,
                        help="Files, globs, folders or URLs; none: the project's sources/*.sql."),
     ] = None,
+    *,
     pack: PackOption = None,
     table: Annotated[
-        str | None,
-        typer.Option("--table", metavar="TABLE", show_default=False,
-                     help="The table to load into (default: the one that a file is named after)."),
+        str | None, option("--table", "TABLE", "The table to load into (default: the one that a file is named after).")
     ] = None,
-    warehouse: WarehouseOption = None,
+    place: Place,
 ) -> None:
     """Load data into contracted tables.
 
@@ -66,11 +49,10 @@ def ingest(
     pack = pack or (project.pack if project else "") or None
     reports: list[LoadReport] = []
     refused: list[str] = []
-    url = warehouse_url(ctx, warehouse)
     if paths and (missing := [path for path in paths if not _may_exist(path)]):
         raise ProdsenseError(f"{missing[0]}: no such file or folder")
     untouched = set() if paths else _untouched(project, pack, table)
-    with opened(url) as wh, progress() as bar:
+    with place.opened() as wh, progress() as bar:
         if project is not None and not paths:
             reports.append(_load_project(wh, project, pack or "", table, untouched, bar))
         if paths:
@@ -79,7 +61,7 @@ def ingest(
         print(report)
     quarantined = sum(report.quarantined for report in reports)
     if quarantined:
-        where = f" -w {url}" if warehouse or ctx.find_root().obj else ""
+        where = f" -w {place.named}" if place.named else ""
         rows = "1 row is" if quarantined == 1 else f"{quarantined:,} rows are"
         notify(f"{rows} in quarantine; see why: prodsense show prodsense.quarantine{where}")
     for message in refused:
@@ -128,37 +110,33 @@ def _load_project(
     epilog=examples("prodsense build", "prodsense build --pack delivery --since 2024-01-01 --until 2024-02-01 --full")
 )
 def build(
-    ctx: typer.Context,
+    *,
     pack: PackOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
+    window: Window,
     full: Annotated[bool, typer.Option("--full", help="Compute all days anew, not just those touched.")] = False,
     pipeline: Annotated[
         str | None,
-        typer.Option("--pipeline", metavar="NAME", show_default=False,
-                     help="Only the models of this pipeline, or what it runs instead of a build."),
+        option("--pipeline", "NAME", "Only the models of this pipeline, or what it runs instead of a build."),
     ] = None,
-    warehouse: WarehouseOption = None,
+    place: Place,
 ) -> None:
     """Bring the models up to date: only days that data arrived for since the last build.
 
     A model that fails keeps its last good version; what stands on it is left as it was.
     """
-    url = warehouse_url(ctx, warehouse)
     if pipeline:
-        if since or until or full or pack:
+        if window.since or window.until or full or pack:
             raise UsageError("--pipeline goes alone: a pipeline says itself what it builds")
-        with opened(url) as wh, progress() as bar:
+        with place.opened() as wh, progress() as bar:
             print(wh.run_pipeline(pipeline, progress=bar.model if bar else None))
         return
-    _must_exist(url)
-    with opened(url) as wh, progress() as bar:
+    with place.opened(new=False) as wh, progress() as bar:
         packs = [pack] if pack else list(wh.packs)
         if not packs:
-            raise ProdsenseError(f"{url} holds no pack's tables yet; load some: prodsense ingest PATH --pack PACK")
-        reports = [
-            wh.build(name, since, until, full=full, progress=bar.model if bar else None) for name in packs
-        ]
+            lacks = "holds no pack's tables yet; load some: prodsense ingest PATH --pack PACK"
+            raise ProdsenseError(f"{place.url} {lacks}")
+        each = bar.model if bar else None
+        reports = [wh.build(name, **vars(window), full=full, progress=each) for name in packs]
     for report in reports:
         print(report)
         _seconds(report.seconds)
@@ -169,16 +147,13 @@ def build(
 
 @app.command(epilog=examples("prodsense restate delivery_performance --since 2024-01-15 --until 2024-01-17"))
 def restate(
-    ctx: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as pack.name or name.")],
     since: Annotated[str, typer.Option("--since", metavar="DAY", help="First day, inside (2024-01-31).")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The day after the last one, outside.")],
-    warehouse: WarehouseOption = None,
+    place: Place,
 ) -> None:
     """Compute days of a model anew, then what stands on it, and say how many rows changed."""
-    url = warehouse_url(ctx, warehouse)
-    _must_exist(url)
-    with opened(url) as wh, progress() as bar:
+    with place.opened(new=False) as wh, progress() as bar:
         report = wh.restate(model, since, until, progress=bar.model if bar else None)
     print(report)
     if not report.ok:
@@ -192,34 +167,22 @@ def restate(
     )
 )
 def forget(
-    ctx: typer.Context,
     subject: Annotated[str, typer.Option("--subject", metavar="ID", help="Who: the key of a customer, user, ...")],
+    *,
     kind: Annotated[
-        str | None,
-        typer.Option("--kind", metavar="KIND", show_default=False,
-                     help="What sort of person, such as driver (default: the pack's first)."),
+        str | None, option("--kind", "KIND", "What sort of person, such as driver (default: the pack's first).")
     ] = None,
     pack: PackOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    output: Written,
 ) -> None:
     """Delete a person's rows from all contracted tables, and leave them out of loads to come.
 
     Rows that refer to them go too; rows that are other people's as well are emptied of them. Their days are restated
     by the next build. All of it is one transaction.
     """
-    url = warehouse_url(ctx, warehouse)
-    _must_exist(url)
-    with opened(url) as wh:
-        write_rows(wh.forget(subject, pack, kind, dry_run), form)
-
-
-def _must_exist(url: str) -> None:
-    """Never make an empty warehouse where one was meant to be there."""
-    path = warehouse_file(url)
-    if path is not None and not path.exists():
-        read(url, lambda wh: None)
+    with output.opened(new=False) as wh:
+        output.give(wh.forget(subject, pack, kind, dry_run))
 
 
 def _seconds(seconds: float) -> None:

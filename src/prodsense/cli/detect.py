@@ -8,21 +8,17 @@ import typer
 
 from prodsense.cli.common import (
     AsOfOption,
-    Format,
-    FormatOption,
     PackOption,
     ParamOption,
-    SinceOption,
-    UntilOption,
-    WarehouseOption,
+    Place,
+    Window,
+    Written,
     commands,
     examples,
-    opened,
-    read,
+    option,
     read_params,
+    refuse,
     split_names,
-    warehouse_url,
-    write_rows,
 )
 from prodsense.errors import UsageError
 
@@ -43,12 +39,12 @@ app = commands()
     )
 )
 def detect(
-    ctx: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="NAME|FILE", show_default=False,
                        help="Detectors (default: all), or one file or table with a series."),
     ] = None,
+    *,
     pack: PackOption = None,
     as_of: AsOfOption = None,
     params: ParamOption = None,
@@ -56,21 +52,14 @@ def detect(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Back-test: run at the end of each day from --since to --until.")
     ] = False,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    time: Annotated[
-        str | None, typer.Option("--time", metavar="COLUMN", show_default=False, help="Series: when.")
-    ] = None,
-    value: Annotated[
-        str | None, typer.Option("--value", metavar="COLUMN", show_default=False, help="Series: how much.")
-    ] = None,
+    window: Window,
+    time: Annotated[str | None, option("--time", "COLUMN", "Series: when.")] = None,
+    value: Annotated[str | None, option("--value", "COLUMN", "Series: how much.")] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="COLUMN", show_default=False,
-                     help="Series: one for each value of this column; without --value, spells of its values."),
+        option("--by", "COLUMN", "Series: one for each value of this column; without --value, spells of its values."),
     ] = None,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    output: Written,
 ) -> None:
     """Find what is off: run the packs' detectors, or look for anomalies in any series.
 
@@ -79,61 +68,41 @@ def detect(
     counted: found are stretches of days in which a value of the first column came far more, or less, often.
     """
     given = read_params(params)
-    if time and by and not value:
-        write_rows(_spells(ctx, names, warehouse, time, split_names(by), since, until, given), form)
-        return
     if time or value:
-        write_rows(_series(ctx, names, warehouse, time, value, split_names(by), since, until, given), form)
+        output.give(_in_series(output, names, time, value, split_names(by), window, given))
         return
     if by:
         raise UsageError("--by belongs to a series (--time, --value); a detector has its own slices")
 
     def run(wh: Warehouse) -> Rows:
-        return wh.detect(*split_names(names), pack=pack, as_of=as_of, queue=queue, simulate=simulate, since=since,
-                         until=until, **given)
+        return wh.detect(*split_names(names), pack=pack, as_of=as_of, queue=queue, simulate=simulate, **vars(window),
+                         **given)  # fmt: skip
 
-    url = warehouse_url(ctx, warehouse)
     if queue:
-        with opened(url) as wh:
-            write_rows(run(wh), form)
+        with output.opened() as wh:
+            output.give(run(wh))
     else:
-        write_rows(read(url, run), form)
+        output.answer(run)
 
 
-def _series(
-    ctx: typer.Context, names: list[str] | None, warehouse: str | None, time: str | None, value: str | None,
-    by: tuple[str, ...], since: str | None, until: str | None, given: dict[str, str],
+def _in_series(
+    place: Place, names: list[str] | None, time: str | None, value: str | None, by: tuple[str, ...], window: Window,
+    given: dict[str, str],
 ) -> Rows:
+    """What is off in a series of values; without a value, spells of what rows hold."""
+    if time and by and not value:
+        from prodsense.inference.spells import detect_spells
+
+        if not names or len(names) != 1:
+            raise UsageError("spells are looked for in one file or table")
+        if window.since or window.until or given:
+            raise UsageError("spells take no --since, --until or --param: all of the time tells what is usual")
+        return place.on_table(detect_spells, names[0], time=time, by=by)
     from prodsense.inference.detect_series import detect_series
-    from prodsense.metrics.reading import is_file
 
     if not time or not value or not names or len(names) != 1:
         raise UsageError("a series needs one file or table, --time and --value")
-    options: dict[str, Any] = {"time": time, "value": value, "by": by, "since": since, "until": until, **given}
-    if is_file(names[0]):
-        return detect_series(names[0], **options)
-    return read(
-        warehouse_url(ctx, warehouse), lambda wh: detect_series(wh.relation(names[0]), engine=wh.engine, **options)
-    )
-
-
-def _spells(
-    ctx: typer.Context, names: list[str] | None, warehouse: str | None, time: str, by: tuple[str, ...],
-    since: str | None, until: str | None, given: dict[str, str],
-) -> Rows:
-    from prodsense.inference.spells import detect_spells
-    from prodsense.metrics.reading import is_file
-
-    if not names or len(names) != 1:
-        raise UsageError("spells are looked for in one file or table")
-    if since or until or given:
-        raise UsageError("spells take no --since, --until or --param: all of the time tells what is usual")
-    if is_file(names[0]):
-        return detect_spells(names[0], time=time, by=by)
-    return read(
-        warehouse_url(ctx, warehouse),
-        lambda wh: detect_spells(wh.relation(names[0]), time=time, by=by, engine=wh.engine),
-    )
+    return place.on_table(detect_series, names[0], time=time, value=value, by=by, **vars(window), **given)
 
 
 @app.command(
@@ -145,51 +114,29 @@ def _spells(
     )
 )
 def findings(
-    ctx: typer.Context,
+    *,
     state: Annotated[
-        str | None,
-        typer.Option("--state", metavar="open|ack|closed|all", show_default=False,
-                     help="Only these (default: open and acknowledged)."),
+        str | None, option("--state", "open|ack|closed|all", "Only these (default: open and acknowledged).")
     ] = None,
-    ack: Annotated[
-        list[str] | None, typer.Option("--ack", metavar="ID", show_default=False, help="Somebody looks at it.")
-    ] = None,
-    close: Annotated[
-        list[str] | None, typer.Option("--close", metavar="ID", show_default=False, help="It is dealt with.")
-    ] = None,
-    reopen: Annotated[
-        list[str] | None, typer.Option("--reopen", metavar="ID", show_default=False, help="It is not.")
-    ] = None,
-    snooze: Annotated[
-        list[str] | None,
-        typer.Option("--snooze", metavar="ID", show_default=False, help="Out of sight until a day (--until)."),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", metavar="DAY", show_default=False, help="The day it is shown again.")
-    ] = None,
-    assign: Annotated[
-        list[str] | None, typer.Option("--assign", metavar="ID", show_default=False, help="It is somebody's (--to).")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="WHO", show_default=False, help="Whose; empty for nobody's.")
-    ] = None,
-    note: Annotated[
-        str | None, typer.Option("--note", metavar="TEXT", show_default=False, help="What to remember of it.")
-    ] = None,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    ack: Annotated[list[str] | None, option("--ack", "ID", "Somebody looks at it.")] = None,
+    close: Annotated[list[str] | None, option("--close", "ID", "It is dealt with.")] = None,
+    reopen: Annotated[list[str] | None, option("--reopen", "ID", "It is not.")] = None,
+    snooze: Annotated[list[str] | None, option("--snooze", "ID", "Out of sight until a day (--until).")] = None,
+    until: Annotated[str | None, option("--until", "DAY", "The day it is shown again.")] = None,
+    assign: Annotated[list[str] | None, option("--assign", "ID", "It is somebody's (--to).")] = None,
+    to: Annotated[str | None, option("--to", "WHO", "Whose; empty for nobody's.")] = None,
+    note: Annotated[str | None, option("--note", "TEXT", "What to remember of it.")] = None,
+    output: Written,
 ) -> None:
     """The queue that `prodsense detect --queue` fills, one row a finding; move them on by id."""
-    url = warehouse_url(ctx, warehouse)
     moves: dict[str, Any] = {
         "ack": split_names(ack), "close": split_names(close), "reopen": split_names(reopen),
         "snooze": split_names(snooze), "assign": split_names(assign),
     }
     if any(moves.values()):
-        with opened(url) as wh:
-            write_rows(wh.findings(note=note, until=until, to=to, **moves), form)
+        with output.opened() as wh:
+            output.give(wh.findings(note=note, until=until, to=to, **moves))
         return
-    for option, value in (("--note", note), ("--until", until), ("--to", to)):
-        if value:
-            raise UsageError(f"{option} goes with an id: --ack, --close, --reopen, --snooze or --assign")
-    write_rows(read(url, lambda wh: wh.findings(state)), form)
+    refuse({"--note": note, "--until": until, "--to": to},
+           "goes with an id: --ack, --close, --reopen, --snooze or --assign")  # fmt: skip
+    output.answer(lambda wh: wh.findings(state))

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from prodsense.cli.common import (
-    AsOfOption,
-    ChartOption,
-    Format,
-    FormatOption,
-    SinceOption,
-    SqlOption,
-    UntilOption,
-    WarehouseOption,
+    Moment,
+    Output,
+    Printed,
     WhereOption,
-    ZoneOption,
-    check_chart,
+    Window,
+    Written,
+    check_file,
     commands,
-    draw,
     examples,
-    give,
     notify,
-    read,
+    option,
+    read_params,
+    refuse,
     split_names,
-    warehouse_url,
-    write_rows,
-    zone,
 )
 from prodsense.errors import UsageError
 
@@ -38,23 +30,10 @@ if TYPE_CHECKING:
 
 app = commands()
 
-
-class Correction(StrEnum):
-    """How primary metrics share the error."""
-
-    holm = "holm"
-    hochberg = "hochberg"
-    bonferroni = "bonferroni"
-    bh = "bh"
-    by = "by"
-    none = "none"
-
-
-class Adjustment(StrEnum):
-    """How covariates are taken out."""
-
-    cuped = "cuped"
-    lin = "lin"
+#: How primary metrics share the error.
+Correction = Literal["holm", "hochberg", "bonferroni", "bh", "by", "none"]
+#: How covariates are taken out.
+Adjustment = Literal["cuped", "lin"]
 
 
 @app.command(
@@ -67,198 +46,147 @@ class Adjustment(StrEnum):
     )
 )
 def experiment(
-    ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(metavar="NAME|TABLE", help="A declared experiment; or a table or file, with --arm.")
     ],
-    arm: Annotated[
-        str | None,
-        typer.Option("--arm", metavar="COLUMN", show_default=False, help="The column that holds a unit's arm."),
-    ] = None,
+    *,
+    arm: Annotated[str | None, option("--arm", "COLUMN", "The column that holds a unit's arm.")] = None,
     unit: Annotated[
         str | None,
-        typer.Option("--unit", metavar="COLUMN", show_default=False,
-                     help="Who was assigned; rows of one unit are added up (default: each row is a unit)."),
+        option("--unit", "COLUMN", "Who was assigned; rows of one unit are added up (default: each row is a unit)."),
     ] = None,
     control: Annotated[
         str | None,
-        typer.Option("--control", metavar="ARM", show_default=False,
-                     help="The arm that others are compared with (default: control, A, or the first by name)."),
+        option("--control", "ARM",
+               "The arm that others are compared with (default: control, A, or the first by name)."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="METRIC", show_default=False,
-                     help="A primary metric: a column (its mean), ratio:A/B, quantile:COLUMN@0.9, or NAME=one of"
-                          " these. Repeat for several."),
+        option("--metric", "METRIC", "A primary metric: a column (its mean), ratio:A/B, quantile:COLUMN@0.9, or"
+               " NAME=one of these. Repeat for several."),
     ] = None,
     secondary: Annotated[
-        list[str] | None,
-        typer.Option("--secondary", metavar="METRIC", show_default=False,
-                     help="A metric to show that decides nothing."),
+        list[str] | None, option("--secondary", "METRIC", "A metric to show that decides nothing.")
     ] = None,
     guardrail: Annotated[
         list[str] | None,
-        typer.Option("--guardrail", metavar="METRIC:MARGIN", show_default=False,
-                     help="A metric that may get worse by at most the margin, in its unit (0.05) or as a share (5%)."),
+        option("--guardrail", "METRIC:MARGIN",
+               "A metric that may get worse by at most the margin, in its unit (0.05) or as a share (5%)."),
     ] = None,
     lower_is_better: Annotated[
         list[str] | None,
-        typer.Option("--lower-is-better", metavar="METRIC", show_default=False,
-                     help="A metric of which less is better, such as latency (default: more is better)."),
+        option("--lower-is-better", "METRIC",
+               "A metric of which less is better, such as latency (default: more is better)."),
     ] = None,
     covariate: Annotated[
         list[str] | None,
-        typer.Option("--covariate", metavar="[METRIC=]COLUMN", show_default=False,
-                     help="A value from before the assignment that explains variance away (CUPED); for ratios A/B."),
+        option("--covariate", "[METRIC=]COLUMN",
+               "A value from before the assignment that explains variance away (CUPED); for ratios A/B."),
     ] = None,
     adjustment: Annotated[
-        Adjustment,
-        typer.Option("--adjustment", metavar="cuped|lin", help="One slope for all arms, or one for each."),
-    ] = Adjustment.cuped,
+        Adjustment, typer.Option("--adjustment", metavar="cuped|lin", help="One slope for all arms, or one for each.")
+    ] = "cuped",
     strata: Annotated[
         list[str] | None,
-        typer.Option("--strata", metavar="COLUMN", show_default=False,
-                     help="Weigh these strata alike in all arms (post-stratification; with --cluster: fixed effects)."),
+        option("--strata", "COLUMN",
+               "Weigh these strata alike in all arms (post-stratification; with --cluster: fixed effects)."),
     ] = None,
     cluster: Annotated[
         list[str] | None,
-        typer.Option("--cluster", metavar="COLUMN", show_default=False,
-                     help="What was assigned as a whole (switchback: --cluster region --cluster window)."),
+        option("--cluster", "COLUMN", "What was assigned as a whole (switchback: --cluster region --cluster window)."),
     ] = None,
-    segment: Annotated[
-        list[str] | None,
-        typer.Option("--segment", metavar="COLUMN", show_default=False, help="Show effects by this column too."),
-    ] = None,
+    segment: Annotated[list[str] | None, option("--segment", "COLUMN", "Show effects by this column too.")] = None,
     split: Annotated[
-        list[str] | None,
-        typer.Option("--split", metavar="ARM=SHARE", show_default=False,
-                     help="The planned share of an arm (default: equal ones)."),
+        list[str] | None, option("--split", "ARM=SHARE", "The planned share of an arm (default: equal ones).")
     ] = None,
     time: Annotated[
-        str | None,
-        typer.Option("--time", metavar="COLUMN", show_default=False,
-                     help="When a unit was assigned, for the effect over time."),
+        str | None, option("--time", "COLUMN", "When a unit was assigned, for the effect over time.")
     ] = None,
     where: WhereOption = None,
     winsorize: Annotated[
         float | None,
-        typer.Option("--winsorize", metavar="SHARE", show_default=False,
-                     help="Cut values of metrics at this quantile of all arms, such as 0.99."),
+        option("--winsorize", "SHARE", "Cut values of metrics at this quantile of all arms, such as 0.99."),
     ] = None,
     sequential: Annotated[
         bool | None,
         typer.Option("--sequential/--fixed", show_default=False,
                      help="Always-valid intervals, to look at any time; or read once, at the end."),
     ] = None,
-    alpha: Annotated[
-        float | None, typer.Option("--alpha", metavar="LEVEL", show_default=False, help="The error level (0.05).")
-    ] = None,
+    alpha: Annotated[float | None, option("--alpha", "LEVEL", "The error level (0.05).")] = None,
     correction: Annotated[
         Correction | None,
-        typer.Option("--correction", metavar="holm|hochberg|bonferroni|bh|by|none", show_default=False,
-                     help="How primary metrics and arms share the error (holm)."),
+        option("--correction", "holm|hochberg|bonferroni|bh|by|none",
+               "How primary metrics and arms share the error (holm)."),
     ] = None,
     planned: Annotated[
-        int,
-        typer.Option("--planned", metavar="UNITS", show_default=False,
-                     help="Units of all arms that the plan waits for, before it may say ship."),
+        int, option("--planned", "UNITS", "Units of all arms that the plan waits for, before it may say ship.")
     ] = 0,
     min_units: Annotated[
         int, typer.Option("--min-units", metavar="N", help="Refuse a result of fewer units an arm.")
     ] = 2,
     aa: Annotated[
-        int,
-        typer.Option("--aa", metavar="N", show_default=False,
-                     help="Instead, split the units at random N times: how often does a metric show an effect?"),
+        int, option("--aa", "N", "Instead, split the units at random N times: how often does a metric show an effect?")
     ] = 0,
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", metavar="NAME=VALUE", show_default=False,
-                     help="A parameter of a declared experiment: before_days, within_days, novelty_days."),
+        option("--param", "NAME=VALUE",
+               "A parameter of a declared experiment: before_days, within_days, novelty_days."),
     ] = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    as_of: AsOfOption = None,
-    tz: ZoneOption = None,
-    sql: SqlOption = False,
-    form: FormatOption = Format.table,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", show_default=False, help="Write the readout too: .html, .png or .json."),
-    ] = None,
-    chart: ChartOption = None,
-    warehouse: WarehouseOption = None,
+    window: Window,
+    moment: Moment,
+    out: Annotated[Path | None, option("--out", "FILE", "Write the readout too: .html, .png or .json.")] = None,
+    output: Output,
 ) -> None:
     """The readout of an experiment: the split first, then effects with intervals, then ship, hold or stop and why.
 
     A declared experiment needs only its name. Any table with a row a unit (or several, with --unit) needs --arm and
     at least one --metric. Units in several arms are left out and counted.
     """
-    from prodsense.cli.common import read_params
-
-    check_chart(chart)
-    if out and out.suffix.lower() not in (".html", ".png", ".json"):
-        raise UsageError(f"--out {out}: the file should end in .html, .png or .json")
-    if out and not out.parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.parent}")
-    shared: dict[str, Any] = {
-        "alpha": alpha, "correction": correction.value if correction else None, "sequential": sequential,
-        "adjustment": adjustment.value, "min_units": min_units,
-    }
+    check_file("--out", out, (".html", ".png", ".json"))
+    given: dict[str, Any] = {
+        "alpha": alpha, "correction": correction, "sequential": sequential, "adjustment": adjustment,
+        "min_units": min_units,
+    }  # fmt: skip
     if arm is None:
         from prodsense.metrics.reading import is_file
 
         if is_file(name):
             raise UsageError(f"{name} is a file of units: say which column holds the arm (--arm) and what to compare"
                              " (--metric)")
-        for option, value in (("--metric", metric), ("--unit", unit), ("--guardrail", guardrail), ("--time", time),
-                              ("--control", control), ("--covariate", covariate), ("--strata", strata),
-                              ("--cluster", cluster), ("--split", split), ("--where", where),
-                              ("--winsorize", winsorize), ("--secondary", secondary),
-                              ("--lower-is-better", lower_is_better), ("--aa", aa)):
-            if value:
-                raise UsageError(f"{option} is for a table and needs --arm; a declared experiment has it in its plan")
-        given: dict[str, Any] = {**shared, **read_params(param), "since": since, "until": until, "as_of": as_of}
-        if segment:
-            given["segments"] = split_names(segment)
+        refuse({"--metric": metric, "--unit": unit, "--guardrail": guardrail, "--time": time, "--control": control,
+                "--covariate": covariate, "--strata": strata, "--cluster": cluster, "--split": split, "--where": where,
+                "--winsorize": winsorize, "--secondary": secondary, "--lower-is-better": lower_is_better,
+                "--aa": aa or None},
+               "is for a table and needs --arm; a declared experiment has it in its plan")  # fmt: skip
+        params = read_params(param)
+        given |= {**params, **vars(window), **moment.seen, "segments": split_names(segment) or None}
 
         def declared(wh: Warehouse) -> Any:
-            kept = {k: v for k, v in given.items() if v is not None}
             if wh.find("experiments", name)[1].run is not None:
                 # A design with an analysis of its own takes its own parameters only.
-                return wh.experiment(name, **read_params(param))
-            return wh.experiment(name, **kept, tz=zone(tz))
+                return wh.experiment(name, **params)
+            return wh.experiment(name, **{k: v for k, v in given.items() if v is not None})
 
-        answer = read(warehouse_url(ctx, warehouse), declared)
+        answer = output.read(declared)
     else:
-        for option, value in (("--since", since), ("--until", until), ("--as-of", as_of), ("--param", param)):
-            if value:
-                raise UsageError(f"{option} is for a declared experiment; restrict a table with --where")
-        answer = _on_table(
-            ctx, name, warehouse, arm=arm, unit=unit or "", control=control or "", metrics=metric or [],
+        from prodsense.inference.experiments import experiment as run
+
+        refuse({"--since": window.since, "--until": window.until, "--as-of": moment.as_of, "--param": param},
+               "is for a declared experiment; restrict a table with --where")  # fmt: skip
+        answer = output.on_table(
+            run, name, arm=arm, unit=unit or "", control=control or "", metrics=metric or [],
             secondary=secondary or [], guardrails=guardrail or [], lower_is_better=split_names(lower_is_better),
             covariates=covariate or [], strata=split_names(strata), cluster=split_names(cluster),
             segments=split_names(segment), shares=_shares(split), time=time or "", where=where or "",
-            winsorize=winsorize, planned_units=planned, aa=aa, **{k: v for k, v in shared.items() if v is not None},
+            winsorize=winsorize, planned_units=planned, aa=aa, **{k: v for k, v in given.items() if v is not None},
         )
-    give(answer, form, sql, None)
-    if aa and (out or chart):
+    output.write(answer)
+    if aa and (out or output.chart):
         raise UsageError("--aa gives rows; it has no readout to write")
     if out:
         answer.save(out)
         notify(f"readout written to {out}")
-    if chart:
-        draw(answer, chart)
-
-
-def _on_table(ctx: typer.Context, table: str, warehouse: str | None, **asked: Any) -> Any:
-    """The readout of a file, or of a relation of the warehouse that is meant."""
-    from prodsense.inference.experiments import experiment as run
-    from prodsense.metrics.reading import is_file
-
-    if is_file(table):
-        return run(table, **asked)
-    return read(warehouse_url(ctx, warehouse), lambda wh: run(wh.relation(table), engine=wh.engine, **asked))
+    output.draw(answer)
 
 
 def _shares(given: list[str] | None) -> dict[str, float]:
@@ -283,36 +211,16 @@ def _shares(given: list[str] | None) -> dict[str, float]:
     )
 )
 def power(
-    rate: Annotated[
-        float | None, typer.Option("--rate", metavar="SHARE", show_default=False, help="The metric is a share: this.")
-    ] = None,
-    mean: Annotated[
-        float | None, typer.Option("--mean", metavar="X", show_default=False, help="The metric is a mean: its value.")
-    ] = None,
-    sd: Annotated[
-        float | None, typer.Option("--sd", metavar="X", show_default=False, help="Spread of a unit's value.")
-    ] = None,
-    effect: Annotated[
-        float | None,
-        typer.Option("--effect", metavar="X", show_default=False, help="The smallest effect worth finding."),
-    ] = None,
-    relative: Annotated[
-        float | None,
-        typer.Option("--relative", metavar="SHARE", show_default=False, help="The same as a share of the value."),
-    ] = None,
-    units: Annotated[
-        float | None, typer.Option("--units", metavar="N", show_default=False, help="Units of the control.")
-    ] = None,
-    chance: Annotated[
-        float | None,
-        typer.Option("--power", metavar="SHARE", show_default=False, help="The chance to find the effect (0.8)."),
-    ] = None,
+    *,
+    rate: Annotated[float | None, option("--rate", "SHARE", "The metric is a share: this.")] = None,
+    mean: Annotated[float | None, option("--mean", "X", "The metric is a mean: its value.")] = None,
+    sd: Annotated[float | None, option("--sd", "X", "Spread of a unit's value.")] = None,
+    effect: Annotated[float | None, option("--effect", "X", "The smallest effect worth finding.")] = None,
+    relative: Annotated[float | None, option("--relative", "SHARE", "The same as a share of the value.")] = None,
+    units: Annotated[float | None, option("--units", "N", "Units of the control.")] = None,
+    chance: Annotated[float | None, option("--power", "SHARE", "The chance to find the effect (0.8).")] = None,
     alpha: Annotated[float, typer.Option("--alpha", metavar="LEVEL", help="The error level.")] = 0.05,
-    margin: Annotated[
-        float | None,
-        typer.Option("--margin", metavar="X", show_default=False,
-                     help="Non-inferiority within this margin, one-sided."),
-    ] = None,
+    margin: Annotated[float | None, option("--margin", "X", "Non-inferiority within this margin, one-sided.")] = None,
     treatment_ratio: Annotated[
         float, typer.Option("--treatment-ratio", metavar="X", help="Units of a treatment over those of control.")
     ] = 1.0,
@@ -326,23 +234,18 @@ def power(
         float, typer.Option("--cluster-size", metavar="N", help="Units that are assigned together.")
     ] = 1.0,
     icc: Annotated[float, typer.Option("--icc", metavar="SHARE", help="Their intra-class correlation.")] = 0.0,
-    looks: Annotated[
-        int, typer.Option("--looks", metavar="N", help="An always-valid test, looked at so often.")
-    ] = 0,
-    per_day: Annotated[
-        float | None,
-        typer.Option("--per-day", metavar="N", show_default=False, help="Units that come in a day: how long it runs."),
-    ] = None,
-    form: FormatOption = Format.table,
+    looks: Annotated[int, typer.Option("--looks", metavar="N", help="An always-valid test, looked at so often.")] = 0,
+    per_day: Annotated[float | None, option("--per-day", "N", "Units that come in a day: how long it runs.")] = None,
+    output: Printed,
 ) -> None:
     """Units that a test needs, the effect it can find, or its power: whichever of the three is not given."""
     from prodsense.inference.power import power as solve
 
-    write_rows(solve(
+    output.write(solve(
         mean=mean, sd=sd, rate=rate, effect=effect, relative=relative, units=units, power=chance, alpha=alpha,
         margin=margin, treatment_ratio=treatment_ratio, treatments=treatments, metrics=metrics, guardrails=guardrails,
         variance_reduction=variance_reduction, cluster_size=cluster_size, icc=icc, looks=looks, per_day=per_day,
-    ), form)
+    ))  # fmt: skip
 
 
 @app.command(
@@ -353,31 +256,22 @@ def power(
     )
 )
 def assign(
-    ctx: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A table, view or model, or a file, with the units.")],
-    unit: Annotated[str, typer.Option("--unit", metavar="COLUMN", show_default=False, help="Who is assigned.")],
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", show_default=False, help="The experiment: the salt of its hash.")
-    ],
-    arm: Annotated[
-        list[str],
-        typer.Option("--arm", metavar="ARM[=SHARE]", show_default=False, help="An arm and its share; repeat."),
-    ],
+    unit: Annotated[str, option("--unit", "COLUMN", "Who is assigned.")],
+    name: Annotated[str, option("--name", "NAME", "The experiment: the salt of its hash.")],
+    arm: Annotated[list[str], option("--arm", "ARM[=SHARE]", "An arm and its share; repeat.")],
+    *,
     traffic: Annotated[
         float, typer.Option("--traffic", metavar="SHARE", help="How much of all traffic takes part; may grow later.")
     ] = 1.0,
-    layer: Annotated[
-        str, typer.Option("--layer", metavar="NAME", show_default=False,
-                          help="Experiments of one layer in slots apart share no unit.")
-    ] = "",
+    layer: Annotated[str, option("--layer", "NAME", "Experiments of one layer in slots apart share no unit.")] = "",
     slot: Annotated[
         str, typer.Option("--slot", metavar="FROM:TO", help="The slot of the layer, within 0 to 1.")
     ] = "0:1",
     holdback: Annotated[
         float, typer.Option("--holdback", metavar="SHARE", help="Held back from all experiments.")
     ] = 0.0,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    output: Written,
 ) -> None:
     """The arm of each unit, by salted hash: the same unit gets the same arm each time, on every engine.
 
@@ -404,5 +298,5 @@ def assign(
         finally:
             engine.close()
     else:
-        answer = read(warehouse_url(ctx, warehouse), lambda wh: assigned(wh.engine, wh.relation(table), unit, rule))
-    write_rows(answer, form)
+        answer = output.read(lambda wh: assigned(wh.engine, wh.relation(table), unit, rule))
+    output.give(answer)

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from prodsense.cli.common import (
-    AsOfOption,
-    ChartOption,
-    Format,
-    FormatOption,
-    WarehouseOption,
+    Drawn,
+    Moment,
     WhereOption,
-    ZoneOption,
-    check_chart,
+    check_file,
     commands,
     examples,
-    give,
     notify,
-    read,
+    option,
+    refuse,
     split_names,
-    warehouse_url,
-    zone,
 )
-from prodsense.cli.pages import check_ending
 from prodsense.errors import UsageError
 
-if TYPE_CHECKING:
-    from prodsense.warehouse import Warehouse
-
 app = commands()
-
-
-def _column(option: str, says: str) -> Any:
-    return typer.Option(option, metavar="COLUMN", show_default=False, help=says)
 
 
 @app.command(
@@ -48,63 +34,50 @@ def _column(option: str, says: str) -> Any:
     )
 )
 def explain(
-    ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="METRIC|FILE|TABLE", help="What moved.")],
+    *,
     before: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", show_default=False,
-                     help="Before the move: a day, a month (2024-01) or days A..B, both inside."),
+        str | None, option("--from", "TIME", "Before the move: a day, a month (2024-01) or days A..B, both inside.")
     ] = None,
-    after: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", show_default=False, help="After the move, written alike.")
-    ] = None,
+    after: Annotated[str | None, option("--to", "TIME", "After the move, written alike.")] = None,
     dims: Annotated[
         list[str] | None,
-        typer.Option("--dims", metavar="DIM", show_default=False,
-                     help="Search slices of these; repeat, or part with commas (default: chosen)."),
+        option("--dims", "DIM", "Search slices of these; repeat, or part with commas (default: chosen)."),
     ] = None,
-    layers: Annotated[
-        int | None,
-        typer.Option("--layers", metavar="N", min=1, show_default=False, help="A slice fixes at most N dimensions."),
-    ] = None,
+    layers: Annotated[int | None, option("--layers", "N", "A slice fixes at most N dimensions.", min=1)] = None,
     where: WhereOption = None,
-    tree: Annotated[
-        str | None, typer.Option("--tree", metavar="NAME", show_default=False, help="Metric: take apart by this tree.")
-    ] = None,
+    tree: Annotated[str | None, option("--tree", "NAME", "Metric: take apart by this tree.")] = None,
     events: Annotated[
         str | None,
-        typer.Option("--events", metavar="FILE|TABLE", show_default=False,
-                     help="Metric: known events, columns `at` and `what`, to set beside the onset."),
+        option("--events", "FILE|TABLE", "Metric: known events, columns `at` and `what`, to set beside the onset."),
     ] = None,
-    as_of: AsOfOption = None,
-    tz: ZoneOption = None,
-    value: Annotated[str | None, _column("--value", "File or table: the number, summed.")] = None,
-    expected: Annotated[str | None, _column("--expected", "File or table: what it was expected to be.")] = None,
-    numerator: Annotated[str | None, _column("--numerator", "File or table: top of a ratio, summed.")] = None,
-    denominator: Annotated[str | None, _column("--denominator", "File or table: bottom of it.")] = None,
-    time: Annotated[str | None, _column("--time", "File or table: when; --from and --to say which times.")] = None,
-    form: FormatOption = Format.table,
-    chart: ChartOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", show_default=False, help="Write it as a page too: .html or .png."),
+    moment: Moment,
+    value: Annotated[str | None, option("--value", "COLUMN", "File or table: the number, summed.")] = None,
+    expected: Annotated[
+        str | None, option("--expected", "COLUMN", "File or table: what it was expected to be.")
     ] = None,
-    warehouse: WarehouseOption = None,
+    numerator: Annotated[str | None, option("--numerator", "COLUMN", "File or table: top of a ratio, summed.")] = None,
+    denominator: Annotated[str | None, option("--denominator", "COLUMN", "File or table: bottom of it.")] = None,
+    time: Annotated[
+        str | None, option("--time", "COLUMN", "File or table: when; --from and --to say which times.")
+    ] = None,
+    out: Annotated[Path | None, option("--out", "FILE", "Write it as a page too: .html or .png.")] = None,
+    output: Drawn,
 ) -> None:
     """Explain why a number moved: whether it is unusual, since when, through which parts, in which slices.
 
     All combinations of the dimensions are searched for the smallest set of slices that accounts for the move. What is
     found moved together with the number; that it is the cause is for an experiment to show.
     """
-    check_chart(chart)
-    check_ending(out, (".html", ".png"))
+    check_file("--out", out, (".html", ".png"))
     columns = {"value": value, "expected": expected, "numerator": numerator, "denominator": denominator, "time": time}
+    slices: dict[str, Any] = {"dims": split_names(dims), "where": where, "layers": layers}
     if any(columns.values()):
-        given = [f"--{n}" for n, v in (("tree", tree), ("events", events), ("as-of", as_of), ("tz", tz)) if v]
-        if given:
-            raise UsageError(f"{given[0]} belongs to a metric; a file or table has none")
-        answer = _of_table(ctx, name, warehouse, before=before, after=after, dims=split_names(dims), where=where,
-                           layers=layers, **columns)  # fmt: skip
+        from prodsense.inference.explain_table import explain_table
+
+        refuse({"--tree": tree, "--events": events, "--as-of": moment.as_of, "--tz": moment.tz},
+               "belongs to a metric; a file or table has none")  # fmt: skip
+        answer: Any = output.on_table(explain_table, name, before=before, after=after, **slices, **columns)
     else:
         from prodsense.metrics.reading import is_file
 
@@ -112,22 +85,9 @@ def explain(
             raise UsageError(f"{name} is a file: name its number with --value or --numerator and --denominator")
         if before is None or after is None:
             raise UsageError("name both times: --from, before the move, and --to, after it")
-
-        def ask(wh: Warehouse) -> Any:
-            return wh.explain(name, before, after, dims=split_names(dims), where=where, tree=tree, events=events,
-                              layers=layers, as_of=as_of, tz=zone(tz))  # fmt: skip
-
-        answer = read(warehouse_url(ctx, warehouse), ask)
-    give(answer, form, False, chart)
+        old, new = before, after
+        answer = output.read(lambda wh: wh.explain(name, old, new, tree=tree, events=events, **slices, **moment.seen))
+    output.give(answer)
     if out:
         answer.page().save(out)
         notify(f"page written to {out}")
-
-
-def _of_table(ctx: typer.Context, name: str, warehouse: str | None, **options: Any) -> Any:
-    from prodsense.inference.explain_table import explain_table
-    from prodsense.metrics.reading import is_file
-
-    if is_file(name):
-        return explain_table(name, **options)
-    return read(warehouse_url(ctx, warehouse), lambda wh: explain_table(wh.relation(name), engine=wh.engine, **options))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from prodsense.cli.common import (
-    Format,
-    FormatOption,
     PackOption,
     ParamOption,
-    WarehouseOption,
+    Place,
+    Written,
     commands,
     examples,
     opened,
-    read,
+    option,
     read_params,
     split_names,
     warehouse_file,
-    warehouse_url,
 )
 from prodsense.errors import ProdsenseError
 from prodsense.project import find_project
@@ -34,13 +31,8 @@ if TYPE_CHECKING:
 
 app = commands()
 
-
-class DoctorFormat(StrEnum):
-    """How findings are written."""
-
-    table = "table"
-    json = "json"
-
+#: How findings are written.
+DoctorFormat = Literal["table", "json"]
 
 #: Violations of one policy that a table shows; JSON and CSV have all.
 _SHOWN = 5
@@ -50,14 +42,13 @@ _SHOWN = 5
     epilog=examples("prodsense policies", "prodsense policies --pack delivery --format json")
 )
 def policies(
-    ctx: typer.Context,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", show_default=False, help="Policies (default: all).")
     ] = None,
+    *,
     pack: PackOption = None,
     params: ParamOption = None,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    output: Written,
 ) -> None:
     """Check the rules that must hold, and list what breaks them.
 
@@ -68,14 +59,14 @@ def policies(
     def check(wh: Warehouse) -> list[PolicyResult]:
         return wh.policies(*split_names(names), pack=pack, **(_project_params(wh, names, pack) | given))
 
-    results = read(warehouse_url(ctx, warehouse), check)
-    match form:
-        case Format.json:
+    results = output.read(check)
+    match output.form:
+        case "json":
             answer = {"rows": [result.to_dict() for result in results]}
             print(json.dumps(answer, indent=1, ensure_ascii=False, default=str))
-        case Format.csv:
+        case "csv":
             _write_csv(results)
-        case Format.table:
+        case "table":
             for result in results:
                 _print_policy(result)
     broken = [f"{result.pack}.{result.name}" for result in results if not result.holds and result.level == "error"]
@@ -120,18 +111,16 @@ def _write_csv(results: list[PolicyResult]) -> None:
 
 @app.command(epilog=examples("prodsense doctor", "prodsense doctor --format json"))
 def doctor(
-    ctx: typer.Context,
-    form: Annotated[
-        DoctorFormat, typer.Option("--format", metavar="table|json", show_default=False, help="How to write it.")
-    ] = DoctorFormat.table,
-    warehouse: WarehouseOption = None,
+    form: Annotated[DoctorFormat, option("--format", "table|json", "How to write it.")] = "table",
+    *,
+    place: Place,
 ) -> None:
     """Check the installation, the packs' definitions and the warehouse's state.
 
     Exit code 1 when something is wrong; warnings alone do not count.
     """
-    findings = _examine(warehouse_url(ctx, warehouse))
-    if form is DoctorFormat.json:
+    findings = _examine(place.url)
+    if form == "json":
         print(json.dumps({"rows": [finding.to_dict() for finding in findings]}, indent=1, ensure_ascii=False))
     else:
         for finding in findings:

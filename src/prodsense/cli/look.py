@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from prodsense.cli.common import (
-    Format,
-    FormatOption,
-    PackOption,
-    WarehouseOption,
-    commands,
-    examples,
-    read,
-    warehouse_url,
-    write_rows,
-)
+from prodsense.cli.common import PackOption, WhereOption, Written, commands, examples, opened, option
 from prodsense.errors import UsageError
 
 app = commands()
@@ -36,13 +25,9 @@ def catalog(
     pack: PackOption = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="KIND", show_default=False,
-                     help="Only this kind: table, model, view, metric, slice, query, policy, dashboard, ..."),
+        option("--kind", "KIND", "Only this kind: table, model, view, metric, slice, query, policy, dashboard, ..."),
     ] = None,
-    search: Annotated[
-        str | None,
-        typer.Option("--search", metavar="TEXT", show_default=False, help="Only names and meanings with these words."),
-    ] = None,
+    search: Annotated[str | None, option("--search", "TEXT", "Only names and meanings with these words.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All that is known of each entry, as a JSON list.")] = False,
 ) -> None:
     """List everything the packs declare, with what it means. Needs no warehouse."""
@@ -75,12 +60,8 @@ def _meaning(entry: dict[str, Any]) -> str:
     return says
 
 
-class SchemaFormat(StrEnum):
-    """How a schema is written."""
-
-    mermaid = "mermaid"
-    json_schema = "json-schema"
-    sql = "sql"
+#: How a schema is written.
+SchemaFormat = Literal["mermaid", "json-schema", "sql"]
 
 
 @app.command(
@@ -90,9 +71,9 @@ def schema(
     pack: Annotated[str, typer.Argument(metavar="PACK", help="The pack.")],
     form: Annotated[
         SchemaFormat,
-        typer.Option("--format", metavar="mermaid|json-schema|sql", show_default=False,
-                     help="ER diagram (default), JSON Schema of each table and event, or the DDL."),
-    ] = SchemaFormat.mermaid,
+        option("--format", "mermaid|json-schema|sql",
+               "ER diagram (default), JSON Schema of each table and event, or the DDL."),
+    ] = "mermaid",
 ) -> None:
     """A pack's tables: an ER diagram in Mermaid, JSON Schema of a row of each, or the contract's own SQL."""
     from prodsense.contracts.exports import er_diagram, event_schema, json_schema
@@ -100,11 +81,11 @@ def schema(
 
     loaded = load_pack(pack)
     match form:
-        case SchemaFormat.mermaid:
+        case "mermaid":
             print(er_diagram(loaded.tables), end="")
-        case SchemaFormat.sql:
+        case "sql":
             print(loaded.schema_text, end="")
-        case SchemaFormat.json_schema:
+        case "json-schema":
             schemas = {
                 "tables": {name: json_schema(table) for name, table in loaded.tables.items()},
                 "events": {name: event_schema(event, pack) for name, event in loaded.events.items()},
@@ -112,12 +93,8 @@ def schema(
             print(json.dumps(schemas, indent=1, ensure_ascii=False))
 
 
-class LineageFormat(StrEnum):
-    """How a lineage is written."""
-
-    tree = "tree"
-    json = "json"
-    mermaid = "mermaid"
+#: How a lineage is written.
+LineageFormat = Literal["tree", "json", "mermaid"]
 
 
 @app.command(
@@ -125,22 +102,17 @@ class LineageFormat(StrEnum):
 )
 def lineage(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model or a metric, as pack.name or name.")],
-    form: Annotated[
-        LineageFormat,
-        typer.Option("--format", metavar="tree|json|mermaid", show_default=False, help="How to write it."),
-    ] = LineageFormat.tree,
+    form: Annotated[LineageFormat, option("--format", "tree|json|mermaid", "How to write it.")] = "tree",
 ) -> None:
     """Where the columns of a model, or the value of a metric, come from. Needs no warehouse."""
-    from prodsense.cli.common import opened
-
     with opened(":memory:") as wh:
         found = wh.lineage(name)
     match form:
-        case LineageFormat.tree:
+        case "tree":
             print(found)
-        case LineageFormat.json:
+        case "json":
             print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
-        case LineageFormat.mermaid:
+        case "mermaid":
             print(found.mermaid())
 
 
@@ -151,15 +123,11 @@ def lineage(
     )
 )
 def show(
-    ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A table, view or model, as pack.name or name.")],
+    *,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="At most so many rows.")] = 20,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", metavar="SQL", show_default=False, help="Only rows for which this condition holds."),
-    ] = None,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    where: WhereOption = None,
+    output: Written,
 ) -> None:
     """Read rows of any table, view or model, as they are stored."""
-    write_rows(read(warehouse_url(ctx, warehouse), lambda wh: wh.show(name, limit, where)), form)
+    output.answer(lambda wh: wh.show(name, limit, where))

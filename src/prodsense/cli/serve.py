@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from prodsense.cli.common import WarehouseOption, commands, examples, notify, opened, read, there, warehouse_url
+from prodsense.cli.common import Place, commands, examples, notify, option, zone
 from prodsense.errors import UsageError, did_you_mean
 from prodsense.project import SETTINGS_FILE, find_project
 
@@ -19,13 +19,11 @@ app = commands()
     )
 )
 def serve(
-    ctx: typer.Context,
+    *,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes any free one.")] = 8321,
     every: Annotated[
-        str | None,
-        typer.Option("--every", metavar="LENGTH", show_default=False,
-                     help="Load the project's sources and build this often: 15m, 1h, 1d."),
+        str | None, option("--every", "LENGTH", "Load the project's sources and build this often: 15m, 1h, 1d.")
     ] = None,
     https: Annotated[
         bool, typer.Option("--https", help="Cookies for https only: behind a proxy that speaks it.")
@@ -37,7 +35,7 @@ def serve(
         str, typer.Option("--time-limit", metavar="LENGTH", help="Give up an answer that takes longer: 30s, 5m.")
     ] = "60s",
     browser: Annotated[bool, typer.Option("--open", help="Open a browser, signed in as admin.")] = False,
-    warehouse: WarehouseOption = None,
+    place: Place,
 ) -> None:
     """Serve dashboards, an explorer, alerts and a JSON API in a browser.
 
@@ -47,15 +45,12 @@ def serve(
     from prodsense.web.serve import run
     from prodsense.web.site import Settings, Site
 
-    url = warehouse_url(ctx, warehouse)
-    there(url)
     interval = seconds(every, "--every") if every else None
     project = find_project()
     settings = Settings(
-        timezone=(project.timezone if project else "") or "UTC", secure=https, api_rate=rate,
-        longest=seconds(longest, "--time-limit"),
-    )  # fmt: skip
-    with opened(url) as wh:
+        timezone=zone(None), secure=https, api_rate=rate, longest=seconds(longest, "--time-limit")
+    )
+    with place.opened(new=False) as wh:
         wh.role_settings = project.roles if project else {}
         site = Site(wh, settings, project=project)
         try:
@@ -66,11 +61,11 @@ def serve(
 
 @app.command(epilog=examples("prodsense report", "prodsense report batching_success_scorecard-executive"))
 def report(
-    ctx: typer.Context,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", show_default=False, help="Reports (default: all).")
     ] = None,
-    warehouse: WarehouseOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Write or send the project's reports now, as their roles see them: for cron where no server runs.
 
@@ -96,6 +91,6 @@ def report(
         made = [deliver(found[name], as_seen_by(found[name].actor, wh), project, day) for name in names or found]
         return [str(one) for some in made for one in some]
 
-    for line in read(warehouse_url(ctx, warehouse), make):
+    for line in place.read(make):
         print(line)
     notify(f"{len(names or found)} report{'s' * (len(names or found) != 1)} delivered")

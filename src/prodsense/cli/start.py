@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from prodsense.cli.common import WarehouseOption, commands, examples
+from prodsense.cli.common import Place, commands, examples, option
 
 app = commands()
 
 _DAYS, _SEED = 56, 7
 
-
-class FileFormat(StrEnum):
-    """Kind of file that simulated tables are written to."""
-
-    parquet = "parquet"
-    csv = "csv"
+#: Kind of file that simulated tables are written to.
+FileFormat = Literal["parquet", "csv"]
 
 
 @app.command(epilog=examples("prodsense demo", "prodsense demo delivery --to /tmp/city"))
 def demo(
-    ctx: typer.Context,
     pack: Annotated[str, typer.Argument(metavar="[PACK]", show_default=False, help="The pack.")] = "delivery",
+    *,
     to: Annotated[
         Path, typer.Option("--to", metavar="DIR", help="Where the data, the warehouse and the report go.")
     ] = Path("prodsense-demo"),
-    warehouse: WarehouseOption = None,
+    place: Place,
 ) -> None:
     """Simulate a product, build it, answer, write a report, and say what to run next.
 
@@ -37,7 +32,7 @@ def demo(
     """
     from prodsense.cli.demo import run
 
-    run(pack, to, warehouse or ctx.find_root().obj)
+    run(pack, to, place.named)
 
 
 @app.command(epilog=examples("prodsense init shop --pack delivery"))
@@ -66,9 +61,7 @@ def simulate(
     days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="Days of data.")] = 28,
     scale: Annotated[float, typer.Option("--scale", metavar="X", min=0.001, help="Size of the product.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same data.")] = _SEED,
-    form: Annotated[
-        FileFormat, typer.Option("--format", metavar="parquet|csv", show_default=False, help="Kind of file.")
-    ] = FileFormat.parquet,
+    form: Annotated[FileFormat, option("--format", "parquet|csv", "Kind of file.")] = "parquet",
 ) -> None:
     """Write a pack's simulated tables as files, and `_truth.json`: what was planted in them.
 
@@ -78,7 +71,7 @@ def simulate(
     from prodsense.simulate import write
 
     simulation = load_pack(pack).simulate(days=days, scale=scale, seed=seed)
-    paths = write(simulation, to, form.value)
+    paths = write(simulation, to, form)
     for path, table in zip(paths, simulation.tables.values(), strict=False):
         print(f"{path}: {table.num_rows:,} rows")
     print(paths[-1])

@@ -14,18 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from prodsense.cli.common import (
-    Format,
-    FormatOption,
-    WarehouseOption,
-    commands,
-    examples,
-    notify,
-    opened,
-    split_names,
-    warehouse_url,
-    write_rows,
-)
+from prodsense.cli.common import Written, commands, examples, notify, option, split_names
 from prodsense.cli.progress import progress
 from prodsense.errors import ProdsenseError, UsageError
 
@@ -50,53 +39,38 @@ class _Stopped(Exception):  # noqa: N818  (no error: the user is done)
     )
 )
 def stream(
-    ctx: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE",
-                       help="A file of one JSON object a line, - for stdin, http://HOST:PORT to listen for POST"
-                            " /events, or kafka://HOST[:PORT][,HOST...]/TOPIC."),
+        typer.Argument(metavar="SOURCE", help="A file of one JSON object a line, - for stdin, http://HOST:PORT to"
+                       " listen for POST /events, or kafka://HOST[:PORT][,HOST...]/TOPIC."),
     ],
     into: Annotated[
-        str, typer.Option("--into", metavar="RELATION", show_default=False,
-                          help="Where results are appended, like shop.sessions; made when absent."),
+        str, option("--into", "RELATION", "Where results are appended, like shop.sessions; made when absent.")
     ],
+    *,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", show_default=False,
-                                 help="The stream, by which a restart finds it (default: RELATION)."),
+        str | None, option("--name", "NAME", "The stream, by which a restart finds it (default: RELATION).")
     ] = None,
-    size: Annotated[
-        int | None, typer.Option("--size", metavar="N", show_default=False,
-                                 help="A buffer of the last N events instead of sessions."),
-    ] = None,
+    size: Annotated[int | None, option("--size", "N", "A buffer of the last N events instead of sessions.")] = None,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="TIME", show_default=False,
-                                 help="A session without an end closes after this long without events (30m)."),
+        str | None, option("--timeout", "TIME", "A session without an end closes after this long without events (30m).")
     ] = None,
-    lateness: Annotated[
-        str | None, typer.Option("--lateness", metavar="TIME", show_default=False,
-                                 help="How far events may come out of order (5m)."),
-    ] = None,
+    lateness: Annotated[str | None, option("--lateness", "TIME", "How far events may come out of order (5m).")] = None,
     test_user: Annotated[
-        list[str] | None, typer.Option("--test-user", metavar="ID", show_default=False,
-                                       help="A user who is not counted; repeat, or part by commas."),
+        list[str] | None, option("--test-user", "ID", "A user who is not counted; repeat, or part by commas.")
     ] = None,
-    test_users: Annotated[
-        Path | None,
-        typer.Option("--test-users", metavar="FILE", show_default=False, help="Such users, one id a line."),
-    ] = None,
+    test_users: Annotated[Path | None, option("--test-users", "FILE", "Such users, one id a line.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Wait at the end for more, until Ctrl-C.")] = False,
     flush: Annotated[
         bool,
         typer.Option("--flush", help="At the end count all that waits and close all sessions: the stream is over."),
     ] = False,
-    batch: Annotated[int, typer.Option("--batch", metavar="N", help="Most events in one transaction.", min=1)] = 10_000,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Most events in one transaction.")] = 10_000,
     kafka_config: Annotated[
-        Path | None, typer.Option("--kafka-config", metavar="FILE", show_default=False,
-                                  help="Settings of the Kafka client, name=value a line (security.protocol=...)."),
+        Path | None,
+        option("--kafka-config", "FILE", "Settings of the Kafka client, name=value a line (security.protocol=...)."),
     ] = None,
-    form: FormatOption = Format.table,
-    warehouse: WarehouseOption = None,
+    output: Written,
 ) -> None:
     """Take events in as they come and count them by session or as they leave a buffer.
 
@@ -110,12 +84,12 @@ def stream(
     users = _users(test_user, test_users)
     _relation(into)
     lengths = {"timeout": _length(timeout or "30m", "--timeout"), "lateness": _length(lateness or "5m", "--lateness")}
-    with opened(warehouse_url(ctx, warehouse)) as wh:
+    with output.opened() as wh:
         found = _open(wh.engine, name or into, into, users, size, lengths)
         ended = _run(found, origin)
         if flush:
             found.flush()
-        write_rows(_totals(found), form)
+        output.give(_totals(found))
     if not ended:
         notify("stopped before the end of what is there; the same command goes on from there")
         raise typer.Exit(130)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 Better = Literal["up", "down", "none"]
 Grain = Literal["day", "week", "month", "quarter", "year", "all"]
+#: What a value is set against: that of the period before, or of a year before.
+Comparison = Literal["previous", "year"]
 ParamType = Literal["integer", "number", "text", "date", "timestamp", "boolean"]
 
 #: Sentinel of a parameter that has to be given.

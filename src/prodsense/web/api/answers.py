@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from prodsense.contracts.vocabulary import Comparison, Grain
 from prodsense.metrics.result import Rows
 from prodsense.warehouse import Warehouse
 from prodsense.web.api.common import (
     AsOf,
-    Compare,
     Form,
     Given,
-    Grain,
     MetricAnswer,
     Pack,
     RowsAnswer,
@@ -41,15 +40,15 @@ _TABLE = (Form.json, Form.csv, Form.parquet)
 def metric(
     request: Request, name: Annotated[list[Word], Query(min_length=1, max_length=20)], by: Words = [],  # noqa: B006
     grain: Grain | None = None, since: Since = None, until: Until = None, where: Where = None,
-    compare: Compare | None = None, as_of: AsOf = None, tz: Zone = None, format: Form = Form.json,
+    compare: Comparison | None = None, as_of: AsOf = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
     """Values of one or more metrics of a pack, by slices and period."""
     zone = zone_of(request, tz)
     return give(
         request,
         lambda wh: wh.metric(
-            *split(name), by=split(by), grain=grain.value if grain else None, since=since, until=until, where=where,
-            compare=compare.value if compare else None, as_of=as_of, tz=zone,
+            *split(name), by=split(by), grain=grain, since=since, until=until, where=where, compare=compare,
+            as_of=as_of, tz=zone,
         ),
         format, name=name[0],
     )  # fmt: skip

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from prodsense.contracts.vocabulary import Comparison, Grain
 from prodsense.web.api.answers import split
 from prodsense.web.api.common import (
     AsOf,
-    Compare,
     Form,
-    Grain,
     RowsAnswer,
     Since,
     Until,
@@ -53,7 +52,7 @@ def funnel(
     request: Request, table: Table, step: Annotated[list[Word], Query(min_length=1, max_length=20)],
     user: Column = None, time: Column = None, event: Column = None, within: Length = None,
     order: Literal["ordered", "strict", "any"] = "ordered", entries: Literal["first", "best", "every"] = "first",
-    by: Words = [], since: Since = None, until: Until = None, compare: Compare | None = None,  # noqa: B006
+    by: Words = [], since: Since = None, until: Until = None, compare: Comparison | None = None,  # noqa: B006
     as_of: AsOf = None, where: Where = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
     """How many who begin get how far, and how long it takes. ``?EVENT`` is an optional step."""
@@ -66,7 +65,7 @@ def funnel(
         request, table, {"user": user, "time": time, "event": event}, where,
         lambda events: ask(
             events, steps, within=within, order=order, entries=entries, by=split(by), since=since, until=until,
-            compare=compare.value if compare else None, as_of=as_of, tz=zone,
+            compare=compare, as_of=as_of, tz=zone,
         ),
         format, "funnel",
     )  # fmt: skip
@@ -81,8 +80,8 @@ def retention(
     months: Annotated[int | None, Query(ge=1, le=60)] = None,
     kind: Literal["exact", "unbounded", "rolling"] = "exact",
     brackets: Annotated[str | None, Query(max_length=100, pattern=r"^[0-9,\s-]+$")] = None, grain: Grain | None = None,
-    since: Since = None, until: Until = None, compare: Compare | None = None, as_of: AsOf = None, where: Where = None,
-    tz: Zone = None, format: Form = Form.json,
+    since: Since = None, until: Until = None, compare: Comparison | None = None, as_of: AsOf = None,
+    where: Where = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
     """Which share of the users who entered came back, by day of entry."""
     from prodsense.behavior import retention as ask
@@ -92,8 +91,8 @@ def retention(
         request, table, {"user": user, "time": time, "event": event}, where,
         lambda events: ask(
             events, start_event=start_event, return_event=return_event, cohort=cohort, by=split(by), days=days,
-            weeks=weeks, months=months, kind=kind, brackets=brackets, grain=grain.value if grain else None,
-            since=since, until=until, compare=compare.value if compare else None, as_of=as_of, tz=zone,
+            weeks=weeks, months=months, kind=kind, brackets=brackets, grain=grain, since=since, until=until,
+            compare=compare, as_of=as_of, tz=zone,
         ),
         format, "retention",
     )  # fmt: skip
@@ -103,7 +102,7 @@ def retention(
 def lifecycle(
     request: Request, table: Table, user: Column = None, time: Column = None, event: Column = None,
     active: Words = [], grain: Literal["day", "week", "month", "quarter", "year"] = "day",  # noqa: B006
-    by: Annotated[Word | None, Query()] = None, compare: Compare | None = None, as_of: AsOf = None,
+    by: Annotated[Word | None, Query()] = None, compare: Comparison | None = None, as_of: AsOf = None,
     where: Where = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
     """Active users by where they come from: new, retained, resurrected; and who churned or lies dormant."""
@@ -113,8 +112,7 @@ def lifecycle(
     return _told(
         request, table, {"user": user, "time": time, "event": event}, where,
         lambda events: ask(
-            events, grain=grain, event=active or (), by=by or "", compare=compare.value if compare else None,
-            as_of=as_of, tz=zone,
+            events, grain=grain, event=active or (), by=by or "", compare=compare, as_of=as_of, tz=zone,
         ),
         format, "lifecycle",
     )  # fmt: skip

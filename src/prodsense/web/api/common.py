@@ -76,20 +76,6 @@ class TableForm(StrEnum):
     parquet = "parquet"
 
 
-class Grain(StrEnum):
-    day = "day"
-    week = "week"
-    month = "month"
-    quarter = "quarter"
-    year = "year"
-    all = "all"
-
-
-class Compare(StrEnum):
-    previous = "previous"
-    year = "year"
-
-
 def params_of(given: list[str]) -> dict[str, str]:
     """``NAME=VALUE`` texts as a mapping."""
     found: dict[str, str] = {}

@@ -10,16 +10,8 @@ from fastapi import APIRouter, Path, Request, Response
 
 from prodsense.charts.fetching import PackFetch
 from prodsense.charts.parts import spoken
-from prodsense.web.api.common import (
-    Compare,
-    RowsAnswer,
-    Since,
-    Until,
-    Where,
-    Word,
-    documented,
-    give,
-)
+from prodsense.contracts.vocabulary import Comparison
+from prodsense.web.api.common import RowsAnswer, Since, Until, Where, Word, documented, give
 from prodsense.web.security import WebError, may
 
 if TYPE_CHECKING:
@@ -91,7 +83,7 @@ def numbers(
 @router.get("/dashboards/{name}/sections/{section}/charts/{chart}", response_model=RowsAnswer, responses=documented())
 def chart(
     request: Request, name: Word, section: Number, chart: Number, since: Since = None, until: Until = None,
-    where: Where = None, compare: Compare | None = None,
+    where: Where = None, compare: Comparison | None = None,
 ) -> Response:
     """The rows behind a chart, with its Vega-Lite specification."""
     from dataclasses import replace
@@ -106,7 +98,7 @@ def chart(
         one = part.charts[chart]
         declared: Chart = pack.charts[one] if isinstance(one, str) else one
         if compare is not None and declared.metrics:
-            declared = replace(declared, compare=compare.value)
+            declared = replace(declared, compare=compare)
         fetch = PackFetch(warehouse, pack, filters(since, until, where))
         return view_of(chart_view(declared, fetch, pack.charts))
 
