@@ -44,7 +44,7 @@ LOWEST_TESTS = $(filter-out tests/packs/ tests/__pycache__/,$(wildcard tests/*/)
 
 test-lowest: $(LOWEST)/.dev  ## fast tests on the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) -p no:cacheprovider \
-		-m "not slow and not spark and not browser" $(PYTEST_ARGS) $(LOWEST_TESTS)
+		-m "(not slow or versions) and not spark and not browser" $(PYTEST_ARGS) $(LOWEST_TESTS)
 
 bench: $(VENV)/.dev  ## measure against peers; prints a table (benchmarks/README.md)
 	@for run in benchmarks/*/run.py; do echo "== $$run"; $(BIN)/python $$run || exit 1; done

@@ -13,6 +13,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Before numpy is loaded: two workers share the cores, and threads of their libraries would wait for each other.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 # Examples are drawn from the same seed each time, so that a commit passes or fails by itself. With PRODSENSE_FUZZ=1
 # properties go where none has been; what they find becomes a case of its own.
 settings.register_profile("steady", derandomize=True)

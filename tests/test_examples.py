@@ -27,6 +27,7 @@ def test_root_cause_names_what_was_broken() -> None:
     assert not re.search(r"^ +2 +\S+=", said, re.MULTILINE), "one thing was broken"
 
 
+@pytest.mark.slow
 def test_experiment_finds_the_planted_lift(tmp_path: Path) -> None:
     said = run("experiment.py", str(tmp_path / "readout.html"))
     bought = re.search(r"^bought +primary +new +\S+ +\S+ +(\S+) +(\S+) +(\S+)", said, re.MULTILINE)

@@ -51,10 +51,12 @@ def skipping(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_skips_are_skips_on_a_laptop(skipping: Path) -> None:
     assert "1 passed, 2 skipped, 1 xfailed" in run_pytest(skipping, forbid=False)
 
 
+@pytest.mark.slow
 def test_skips_are_failures_in_ci(skipping: Path) -> None:
     output = run_pytest(skipping, forbid=True)
     assert "no_such_module_anywhere" in output

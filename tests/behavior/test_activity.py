@@ -124,6 +124,7 @@ LOGS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(log=LOGS, by=st.sampled_from(["", "plan"]), k=st.integers(1, 35), end=st.integers(0, 45))
 def test_the_model_answers_as_the_definitions_read(log: list[Any], by: str, k: int, end: int) -> None:

@@ -110,6 +110,7 @@ def test_planted_causes_are_found() -> None:
     assert rows == sorted(rows, key=lambda r: (r["step"], r["p_value"]))
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_noise() -> None:
     """Of 10 clean runs the false discovery rate allows 5 in 100 to hold a finding: more than 2 would be a bias."""
     runs = [asked(people(seed, 400)).drops(["platform", "age"]).rows for seed in range(10, 20)]

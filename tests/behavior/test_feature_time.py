@@ -107,6 +107,7 @@ EVENT = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(log=st.lists(EVENT, min_size=1, max_size=25), device=st.booleans(), last=st.sampled_from([0, 30]))
 def test_any_log_as_the_definition_reads(log: list[Event], device: bool, last: int) -> None:

@@ -398,6 +398,7 @@ def test_any_log_gives_what_the_oracle_finds(
 # --- every engine, pictures -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("order", ["ordered", "strict", "any"])
 def test_the_statement_is_said_in_every_dialect(engine: DuckDBEngine, dialect: str, order: str) -> None:

@@ -83,6 +83,8 @@ STEPS = st.sampled_from([
 ])  # fmt: skip
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 @few(25)
 @given(
     log=LOGS, steps=STEPS, order=st.sampled_from(["ordered", "strict", "any"]),
@@ -107,6 +109,7 @@ def test_funnels(
         assert "nobody can enter" in error.message  # since lies after the log
 
 
+@pytest.mark.slow
 def test_funnel_windows_end_at_the_microsecond(form: str) -> None:
     tick = timedelta(microseconds=1)
     log = [(1, 0, "a"), (1, 60_000_000, "b"), (2, 0, "a"), (2, 60_000_001, "b"), (3, 0, "a"), (3, 0, "b")]
@@ -126,6 +129,7 @@ def test_funnels_with_slices_are_left_to_sql() -> None:
     assert funnel(events, ["a", "b"], within="1m").extras["form"] == "sql"  # too few for a log
 
 
+@pytest.mark.slow
 @few(10)
 @given(
     log=LOGS, gap=st.sampled_from(["1m", "30m", "1h"]), start=st.sampled_from([None, "b", "(none)", "unheard of"]),
@@ -140,6 +144,7 @@ def test_paths(form: str, log: Any, gap: str, start: Any, merge: bool, since: An
     same(events, lambda e: transitions(e, **options), form)
 
 
+@pytest.mark.slow
 @few(15)
 @given(
     log=LOGS, gap=st.sampled_from([1, 30, 60]), grace=st.sampled_from([1, 30, 90]),

@@ -96,6 +96,7 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(kernels, "COMPILED_FROM", 0 if request.param == "numba" else 10**12)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=EVENTS, late=EVENTS, gone=st.sets(st.integers(0, 19)))
 def test_an_update_equals_a_rebuild(form: None, before: list[Any], late: list[Any], gone: set[int]) -> None:

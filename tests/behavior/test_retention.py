@@ -266,6 +266,7 @@ def test_as_the_definitions_read(
 ENGINE = DuckDBEngine()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "options",

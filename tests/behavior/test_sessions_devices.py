@@ -150,6 +150,7 @@ EVENT = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     log=st.lists(EVENT, min_size=1, max_size=30), devices=st.sampled_from(["apart", "together", "joined", "joined"]),

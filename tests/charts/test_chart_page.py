@@ -116,6 +116,8 @@ def test_a_spark_line_breaks_at_nulls() -> None:
     assert spark_path([1, None, 2]) == {"spark": ""}
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 def test_a_page_saves_as_html_and_png(tmp_path: Path) -> None:
     page = hostile_page()
     assert page.save(tmp_path / "p.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

@@ -42,6 +42,7 @@ def test_a_file(cli: Cli, clicks: Path, tmp_path: Path) -> None:
     assert (tmp_path / "funnel.json").exists()
 
 
+@pytest.mark.slow
 def test_options_reach_the_method(cli: Cli, clicks: Path) -> None:
     def counts(*options: str) -> list[str]:
         run = cli("funnel", clicks, *COLUMNS, "--step", "view", "--step", "cart", "--within", "7d", *options,

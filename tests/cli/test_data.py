@@ -63,6 +63,7 @@ def test_a_path_with_nothing_there_makes_no_warehouse(cli: Cli) -> None:
     assert not Path("prodsense.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_build_restate_and_build_again(cli: Cli, city: Path) -> None:
     assert cli("ingest", city, "--pack", "delivery").code == 0
     first = cli("build")
@@ -105,6 +106,7 @@ def test_an_empty_warehouse_has_nothing_to_build(cli: Cli) -> None:
     assert run.err.startswith("error: prodsense.duckdb holds no pack's tables yet; load some: ")
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_built_or_run_by_name(cli: Cli) -> None:
     def counts(out: str) -> list[str]:
         return next(line.split() for line in out.splitlines() if line.startswith("fact_orders "))

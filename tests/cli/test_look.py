@@ -55,6 +55,7 @@ def test_schema_in_three_forms(cli: Cli) -> None:
     assert cli("schema", "delivery", "--format", "sql").out == load_pack("delivery").schema_text
 
 
+@pytest.mark.slow
 def test_lineage_in_three_forms(cli: Cli) -> None:
     tree = cli("lineage", "on_time_rate")
     assert tree.code == 0
@@ -71,6 +72,7 @@ def test_lineage_in_three_forms(cli: Cli) -> None:
 # -- doctor ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_a_built_warehouse_in_order(
     cli: Cli, warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

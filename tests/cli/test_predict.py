@@ -106,6 +106,7 @@ def test_outcome_and_survival(cli: Cli, people: Path, tmp_path: Path) -> None:
     assert 0 < found["survival"][0]["survival"] < 1
 
 
+@pytest.mark.slow
 def test_churn_and_lifetime_value(cli: Cli, visits: Path) -> None:
     asked = ("predict", "churn", visits, "--user", "who", "--time", "at", "--event", "what", "--horizon", "21d")
     run = cli(*asked, "--format", "json", "--top", "3")

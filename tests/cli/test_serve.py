@@ -43,6 +43,8 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 def test_a_server_from_its_start_to_its_end(shop: Path) -> None:
     process, address, link = start("-w", "shop.duckdb", folder=shop)
     try:
@@ -65,6 +67,7 @@ def test_a_server_from_its_start_to_its_end(shop: Path) -> None:
     assert (shop / "shop.web.sqlite").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("args", "told"), [
     (("-w", "nothing.duckdb"), "no warehouse at nothing.duckdb"),
     (("-w", "shop.duckdb", "--every", "often"), "--every should be a length of time"),
@@ -76,6 +79,7 @@ def test_what_cannot_be_served_says_why(shop: Path, args: tuple[str, ...], told:
     assert refused.returncode in (1, 2) and told in refused.stderr and "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_report_writes_what_is_declared(shop: Path) -> None:
     none = run("report", "-w", "shop.duckdb", folder=shop)
     assert none.returncode == 2 and "no report is declared" in none.stderr

@@ -168,6 +168,7 @@ def test_posts_are_taken_while_it_listens(tmp_path: Path, cli: Cli) -> None:
     assert (found["counts"]["late"], found["counts"]["duplicate"]) == (5, 1)
 
 
+@pytest.mark.slow
 def test_a_topic_is_read_on(cli: Cli) -> None:
     kafka = pytest.importorskip("confluent_kafka", reason="Kafka needs the extra: pip install 'prodsense[kafka]'")
     cluster = kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})

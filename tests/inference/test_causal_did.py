@@ -107,6 +107,7 @@ def test_statements_are_said_in_every_dialect(dialect: str) -> None:
     assert found.statements and all(render(sql, dialect) for sql, _ in found.statements)
 
 
+@pytest.mark.slow
 def test_what_is_degenerate_is_refused() -> None:
     rows = shops()
     asked: dict[str, Any] = {"treated": "pilot", "time": "month", "unit": "shop"}

@@ -52,6 +52,7 @@ def test_coefficients_and_errors_equal_statsmodels() -> None:
     assert low is not None and high is not None and high - low > 2 * 1.96 * by["step"]["std_error"]
 
 
+@pytest.mark.slow
 def test_a_planted_step_is_found_and_clean_series_are_silent() -> None:
     found = ps.interrupted_series(days(), "orders", time="day", since=SINCE, control="quiet")
     low, high = found.interval
@@ -82,6 +83,7 @@ def test_logarithms_give_relative_effects() -> None:
         ps.interrupted_series([{**rows[0], "orders": 0.0}, *rows[1:]], "orders", time="day", since=SINCE, log=True)
 
 
+@pytest.mark.slow
 def test_missing_days_are_gaps() -> None:
     rows = days()
     holes = [r for t, r in enumerate(rows) if t not in (10, 11, 40)]
@@ -94,6 +96,7 @@ def test_missing_days_are_gaps() -> None:
         ps.interrupted_series(rows[:20] + rows[70:], "orders", time="day", since=SINCE)
 
 
+@pytest.mark.slow
 def test_moments_and_grains() -> None:
     hours = [{"at": f"{r['day']} {h:02}:00:00", "orders": r["orders"] + h} for r in days() for h in (1, 3)]
     found = ps.interrupted_series(hours, "orders", time="at", since=SINCE, grain="day")
@@ -111,6 +114,7 @@ def test_statements_are_said_in_every_dialect(dialect: str) -> None:
     assert found.statements and all(render(sql, dialect) for sql, _ in found.statements)
 
 
+@pytest.mark.slow
 def test_what_is_degenerate_is_refused() -> None:
     rows = days()
     cases: list[tuple[str, Any, dict[str, Any]]] = [

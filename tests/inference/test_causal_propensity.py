@@ -72,6 +72,7 @@ def test_effects_by_weights_of_statsmodels() -> None:
     assert max(abs(b["after"]) for b in overlap.extras["balance"]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["weighting treated", "weighting all", "weighting overlap", "robust treated", "robust all"])
 def test_errors_equal_a_jackknife(kind: str) -> None:
     """Errors from formulas against leaving one row out at a time."""

@@ -207,6 +207,7 @@ def test_gamma_gamma_finds_what_was_planted() -> None:
     )
 
 
+@pytest.mark.slow
 def test_bgnbd_finds_what_was_planted() -> None:
     rng = np.random.default_rng(14)
     n = 4000

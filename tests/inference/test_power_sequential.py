@@ -67,6 +67,7 @@ def test_what_cannot_be_is_refused(given: dict[str, float], why: str) -> None:
         ps.power(**given)
 
 
+@pytest.mark.slow
 def test_spending_bounds_are_the_published_ones() -> None:
     # Lan and DeMets (1983), two-sided 0.05: five equal looks, and two.
     obf = spending_bounds([0.2, 0.4, 0.6, 0.8, 1.0])

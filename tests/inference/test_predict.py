@@ -160,6 +160,7 @@ def test_shapley_values_of_a_known_function() -> None:
     assert found[:, 1:] == pytest.approx(np.repeat((x[:, 1] * x[:, 2] / 2)[:, None], 2, axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["logit", "boosting"])
 def test_reasons_sum_to_the_score(learner: str) -> None:
     table = customers(400)
@@ -318,6 +319,7 @@ def test_features_by_a_plain_loop() -> None:
     assert len(seen) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000))
 def test_what_comes_after_a_cut_changes_no_feature(seed: int) -> None:
@@ -355,6 +357,7 @@ def players() -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_churn_is_judged_by_later_cutoffs(players: list[dict[str, Any]]) -> None:
     found = ps.predict(players, user="user", time="at", event="event", horizon="28d", top=None)
     extras = found.extras
@@ -370,6 +373,7 @@ def test_churn_is_judged_by_later_cutoffs(players: list[dict[str, Any]]) -> None
     assert found.sql and "window is not over" in " ".join(found.notes)
 
 
+@pytest.mark.slow
 def test_a_goal_and_once(players: list[dict[str, Any]]) -> None:
     asked: dict[str, Any] = {"user": "user", "time": "at", "event": "event", "horizon": "14d", "gap": 0, "goal": "pay",
                              "within": "28d", "cutoffs": 3, "as_of": None, "tz": "UTC", "where": ""}  # fmt: skip

@@ -95,6 +95,7 @@ def test_any_sequence_of_loads_leaves_what_it_leaves_in_duckdb(loads: list[tuple
         there.close()
 
 
+@pytest.mark.slow
 def test_an_orphan_meets_the_row_that_took_its_number_meanwhile() -> None:
     sale = {"sale_id": 1, "shop_id": 2, "parent_id": None, "ticket": 4, "day": "2024-01-01", "amount": 1}
     loads = [

@@ -137,6 +137,7 @@ def test_ndjson_at_length(content: bytes) -> None:
     check("fact_orders.ndjson", content)
 
 
+@pytest.mark.slow
 def test_flipped_bytes_of_parquet(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -92,6 +92,7 @@ def json_number_row(column: str, text: str) -> str | None:
 FORMATS = {"csv": csv_row, "ndjson": json_row, "bare.ndjson": json_number_row}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_sound_cells_are_stored_exactly(kind: str, engine: Any, tables: Any, put: Any, rows: Any) -> None:
     for column, text, value in SOUND:
@@ -106,6 +107,7 @@ def test_sound_cells_are_stored_exactly(kind: str, engine: Any, tables: Any, put
         engine.execute("DELETE FROM prodsense.files")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_unsound_cells_are_quarantined_with_their_rule(
     kind: str, engine: Any, tables: Any, put: Any, rows: Any

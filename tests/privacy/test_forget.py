@@ -41,6 +41,7 @@ def customer(rows_of: Tables) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_customer_go_with_all_that_refers_to_them(copied: Path, rows_of: Tables, customer: int) -> None:
     orders = {r["order_id"] for r in rows_of("fact_orders") if r["customer_id"] == customer}
     deliveries = {r["delivery_id"] for r in rows_of("fact_deliveries") if r["order_id"] in orders}
@@ -95,6 +96,7 @@ def test_the_rows_of_a_customer_go_with_all_that_refers_to_them(copied: Path, ro
         assert wh.forget(customer).rows == []
 
 
+@pytest.mark.slow
 def test_a_driver_goes_and_the_orders_of_others_stay(copied: Path, rows_of: Tables) -> None:
     driver = Counter(r["driver_id"] for r in rows_of("fact_delivery_batches") if r["driver_id"]).most_common(1)[0][0]
     driven = [r["delivery_id"] for r in rows_of("fact_deliveries") if r["driver_id"] == driver]
@@ -176,6 +178,7 @@ def test_restated_days_are_as_if_built_anew(copied: Path, customer: int) -> None
         assert contents() == restated
 
 
+@pytest.mark.slow
 def test_all_or_nothing(copied: Path, customer: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("killed")

@@ -276,6 +276,7 @@ def test_a_partner_stands_beside_peers_without_seeing_one(wh: Warehouse, shop: i
 # -- other verbs -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_executive_s_pages_hold_no_row_and_no_sql(wh: Warehouse) -> None:
     seen = wh.as_role("executive")
     page = seen.dashboard("batch_operations_monitor")

@@ -186,6 +186,7 @@ def test_proposition_99_by_synthetic_differences(file: Any) -> None:
 # -- interrupted series --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outcome", "step", "error", "significant"),
     [("drivers", -0.2359, 0.0205, True), ("front", -0.3194, 0.0306, True), ("rear", 0.0410, 0.0310, False)],

@@ -155,6 +155,7 @@ def test_petersen(shared_data: Path) -> None:
             assert found.se[1] == pytest.approx(se, abs=5e-8)
 
 
+@pytest.mark.slow
 def test_switchback_synthetic(shared_data: Path) -> None:
     """True effect −1.5 minutes; the first half hour of each window still holds the state before."""
     from prodsense.inference.designs import Clusters, cluster_effect

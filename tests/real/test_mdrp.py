@@ -95,6 +95,7 @@ def test_every_order_is_delivered_once_by_the_rules_or_reported(mdrp: Path, name
     assert tables["fact_deliveries"].num_rows == len(wanted)
 
 
+@pytest.mark.slow
 def test_the_known_answers_come_out(mdrp: Path) -> None:
     """All instances, all measures, to the three decimals given."""
     with (mdrp / "anchors.csv").open(newline="") as file:
@@ -107,6 +108,7 @@ def test_the_known_answers_come_out(mdrp: Path) -> None:
             assert unit * (found[name] or 0.0) == pytest.approx(expected, abs=0.00051), (known["instance"], name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["1o50t100s1p100"])
 def test_the_packs_metrics_on_a_real_day(mdrp: Path, name: str) -> None:
     folder = mdrp / "instances" / name

@@ -37,6 +37,7 @@ def test_cox_of_rossi(file: Any) -> None:
     assert found.extras["concordance"] == pytest.approx(0.640, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_bgnbd_of_cdnow(file: Any) -> None:
     with file("cdnow/cdnow_rfm_summary.csv").open() as lines:
         rows = list(csv.DictReader(lines))

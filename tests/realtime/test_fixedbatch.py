@@ -39,6 +39,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(EVENTS, st.integers(1, 8), st.integers(0, 6), st.data())
 def test_any_split_equals_the_per_event_path(events: list[dict[str, Any]], size: int, remember: int, data: st.DataObject) -> None:

@@ -106,6 +106,7 @@ class Crash(BaseException):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["before the commit", "after the commit", "inside the commit"])
 def test_a_crash_and_a_replay_neither_lose_nor_double(cluster: Cluster, engine: Any, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     events = clicks(300)

@@ -70,6 +70,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.data())
 def test_any_split_equals_the_per_event_path_late_and_repeated_events_included(events: list[dict[str, Any]], data: st.DataObject) -> None:
@@ -90,6 +91,7 @@ def test_any_split_equals_the_per_event_path_late_and_repeated_events_included(e
     assert batched.to_json() == single.to_json()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.data())
 def test_any_order_within_the_watermark_and_any_split_equals_all_at_once(events: list[dict[str, Any]], data: st.DataObject) -> None:

@@ -63,6 +63,7 @@ def push(engine: Any, stream: TableStream, events: list[dict[str, Any]], positio
 number = iter(range(10**9))
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EVENTS, st.data())
 def test_any_split_equals_micro_batches_late_and_repeated_events_included(engine: Any, events: list[dict[str, Any]], data: st.DataObject) -> None:

@@ -108,6 +108,7 @@ def test_nobody_passes_a_door_that_is_not_public(served: Any) -> None:
             assert_hidden(answer, ("name", "phone", "kind", "value", "wish", "door"), (method, route.path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["analyst", "operations", "executive", "partner"])
 def test_every_route_as_every_role(served: Any, role: str) -> None:
     """Nothing that a role must not see is in any answer, whatever its status; and doors shut to it are shut."""
@@ -124,6 +125,7 @@ def test_every_route_as_every_role(served: Any, role: str) -> None:
             assert_hidden(answer, hidden, (method, route.path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["analyst", "operations", "executive", "partner"])
 def test_questions_that_lead_to_secrets(served: Any, role: str) -> None:
     client = served.client(role)

@@ -85,6 +85,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, model: str, how: str) -> None:
     monkeypatch.setattr(Computer, "compute", compute)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_models")
 @pytest.mark.parametrize("how", ["after", "inside"])
 def test_readers_see_complete_versions_only(tiny: Served, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
@@ -129,6 +130,7 @@ def test_readers_see_complete_versions_only(tiny: Served, monkeypatch: pytest.Mo
     assert counts(tiny) == dict.fromkeys(COUNTS, 10)
 
 
+@pytest.mark.slow
 def test_a_failure_is_recorded_and_its_dependants_wait(tiny: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     load_parents(tiny)
     run(tiny, load(tiny_orders(2)))
@@ -144,6 +146,7 @@ def test_a_failure_is_recorded_and_its_dependants_wait(tiny: Served, monkeypatch
     assert answer.status_code == 409 and "not built" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_models")
 def test_a_build_for_readers_equals_any_other(tiny: Served) -> None:
     from prodsense.build import verify
@@ -196,6 +199,8 @@ def test_jobs_run_one_after_the_other_and_say_how_they_ended(tiny: Served) -> No
     assert [job.id for job in tiny.site.jobs.list()][:3] == [3, 2, 1]
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 def test_loading_and_building_through_the_api(tiny: Served) -> None:
     admin = tiny.client("admin")
     load_parents(tiny)

@@ -72,6 +72,7 @@ def test_two_reports_of_one_name_and_mail_without_a_server(project: Project) -> 
         check_mail({"host": "h", "sender": "s", "password": "in the clear"})
 
 
+@pytest.mark.slow
 def test_a_report_is_what_its_role_sees(served: Served, project: Project) -> None:
     executive = read_reports(project)[0]
     with served.site.reader(executive.actor) as warehouse:
@@ -104,6 +105,7 @@ def test_a_report_is_due_again_after_its_interval(served: Served, project: Proje
     assert due((daily,), served.site, __import__("time").time()) == []
 
 
+@pytest.mark.slow
 def test_mail_carries_the_report_and_both_files(served: Served, project: Project, monkeypatch: Any) -> None:
     sent: list[tuple[str, Any]] = []
 
