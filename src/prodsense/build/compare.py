@@ -33,11 +33,14 @@ def difference(engine: Engine, old: str, new: str, columns: Mapping[str, str]) -
     listed = comparable(columns)
     left = f"SELECT {listed} FROM ({old}) AS o"
     right = f"SELECT {listed} FROM ({new}) AS n"
+    # Counted in one pass: EXCEPT ALL both ways would compute each side twice.
     row = engine.query(
-        f"SELECT (SELECT COUNT(*) FROM ({left} EXCEPT ALL {right}) AS a) AS removed,"
-        f" (SELECT COUNT(*) FROM ({right} EXCEPT ALL {left}) AS b) AS added"
+        "SELECT SUM(CASE WHEN balance > 0 THEN balance END) AS removed,"
+        " SUM(CASE WHEN balance < 0 THEN -balance END) AS added FROM ("
+        f"SELECT SUM(_side) AS balance FROM (SELECT *, 1 AS _side FROM ({left}) AS a"
+        f" UNION ALL SELECT *, -1 FROM ({right}) AS b) AS c GROUP BY {comma(columns)}) AS d"
     ).to_pylist()[0]
-    return int(row["removed"]), int(row["added"])
+    return int(row["removed"] or 0), int(row["added"] or 0)
 
 
 def changed_keys(engine: Engine, old: str, new: str, columns: Mapping[str, str], key: Sequence[str]) -> int:
