@@ -20,10 +20,9 @@ from prodsense.warehouse import Warehouse
 from prodsense.web import rendering
 from prodsense.web.api.common import KINDS, Form, encode
 from prodsense.web.asking import Asked
-from prodsense.web.cache import Cache
 from prodsense.web.pictures import NARROW, WIDE, Picture, annotate, slug
 from prodsense.web.security import actor, site
-from prodsense.web.site import Site, policy_of
+from prodsense.web.site import Site
 
 T = TypeVar("T")
 
@@ -113,36 +112,9 @@ def width_of(request: Request) -> int:
 # -- small answers, kept -----------------------------------------------------------------------------
 
 
-class Kept:
-    """An answer with about how many bytes it takes, as the cache asks."""
-
-    def __init__(self, value: Any):
-        self.value = value
-        # Charts carry their data twice, as a spec and as a table: what they weigh is told by their text.
-        self.weight = len(repr(value.spec)) if isinstance(value, Picture) else 400
-
-
 def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
-    """The answer to `key`, computed once for each version of the data and each policy.
-
-    Beside `Site.answer`, for what is made inside one session together with other answers.
-    """
-    state = request.app.state
-    if not hasattr(state, "parts"):
-        # What computes a part holds its request and session: none of it is kept to be computed anew.
-        state.parts = Cache(64 * 2**20, most=0)
-    version = getattr(request.state, "version", None) or site(request).version
-    asked = (policy_of(actor(request)), key)
-
-    def run() -> tuple[str, Kept]:
-        made = Kept(compute())
-        # What a page says where the engine refuses is kept as its answer; that the time was over is none.
-        site(request).watch.check()
-        return version, made
-
-    _, kept = state.parts.get(version, asked, run)
-    found: T = kept.value
-    return found
+    """The answer to `key`, computed once for each version of the data and each policy (`Site.part`)."""
+    return site(request).part(actor(request), key, compute, getattr(request.state, "version", ""))
 
 
 def open_metrics(request: Request, warehouse: Warehouse, pack: Pack) -> list[Metric]:
