@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlencode
 
 from prodsense.charts.rows import NONE_LABEL
+from prodsense.contracts.options import split_names
+from prodsense.contracts.vocabulary import Grain
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 
@@ -32,7 +34,7 @@ PRESETS: Mapping[str, tuple[str, int]] = {
 #: The same as choices of a form.
 RANGES = [("", "All time"), *((name, text) for name, (text, _) in PRESETS.items())]
 COMPARISONS = {"previous": "the period before", "year": "a year before"}
-GRAINS = ("day", "week", "month", "quarter", "year", "all")
+GRAINS = get_args(Grain)
 #: What a parameter of the address begins with when it filters a dimension.
 FILTER = "is."
 
@@ -59,7 +61,7 @@ class Asked:
             if name.startswith(FILTER) and value:
                 filters.setdefault(name.removeprefix(FILTER), []).append(value)
             elif name == "by":
-                by += [part.strip() for part in value.split(",") if part.strip()]
+                by += split_names([value])
         found = {name: query.get(name, "").strip() for name in ("range", "since", "until", "compare", "grain", "form")}
         for name, known in (("range", [*PRESETS, "all"]), ("compare", COMPARISONS), ("grain", GRAINS)):
             if found[name] and found[name] not in known:

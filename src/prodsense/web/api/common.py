@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from prodsense.errors import UsageError
+from prodsense.contracts.options import read_params
 from prodsense.metrics.result import plain
 from prodsense.web.security import WebError, actor, site
 
@@ -78,13 +78,7 @@ class TableForm(StrEnum):
 
 def params_of(given: list[str]) -> dict[str, str]:
     """``NAME=VALUE`` texts as a mapping."""
-    found: dict[str, str] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if name.strip() in found:
-            raise UsageError(f"the parameter {name.strip()} is given twice")
-        found[name.strip()] = value
-    return found
+    return read_params(given, "the parameter")
 
 
 # -- what the documents say --------------------------------------------------------------------------
