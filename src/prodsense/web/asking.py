@@ -151,6 +151,17 @@ def condition(filters: Mapping[str, Sequence[str]], values: Mapping[str, Iterabl
     return exp.and_(*parts).sql("duckdb") if parts else None
 
 
+def both(where: str | None, more: str | None) -> str | None:
+    """The condition that both hold."""
+    if not where or not where.strip() or not more:
+        return more or where
+    from prodsense.metrics.filters import read_filter
+
+    # What stands in the brackets must be a condition by itself, or it might close them.
+    read_filter(where)
+    return f"({where}) AND {more}"
+
+
 def _literal(value: Any) -> Any:
     from decimal import Decimal
 
