@@ -55,13 +55,7 @@ class Asked:
     @classmethod
     def read(cls, query: QueryParams) -> Asked:
         """The state that an address holds; what it holds beside is left to the page. UsageError for what makes none."""
-        filters: dict[str, list[str]] = {}
-        by: list[str] = []
-        for name, value in query.multi_items():
-            if name.startswith(FILTER) and value:
-                filters.setdefault(name.removeprefix(FILTER), []).append(value)
-            elif name == "by":
-                by += split_names([value])
+        by = split_names(query.getlist("by"))
         found = {name: query.get(name, "").strip() for name in ("range", "since", "until", "compare", "grain", "form")}
         for name, known in (("range", [*PRESETS, "all"]), ("compare", COMPARISONS), ("grain", GRAINS)):
             if found[name] and found[name] not in known:
@@ -71,7 +65,7 @@ class Asked:
                 periods.read_day(found[name], name)
         if found["since"] or found["until"]:
             found["range"] = ""
-        return cls(**found, by=tuple(dict.fromkeys(by)), filters={k: tuple(v) for k, v in filters.items()})
+        return cls(**found, by=tuple(dict.fromkeys(by)), filters=read_filters(query))
 
     def window(self, newest: datetime | date | None) -> dict[str, str]:
         """``since`` (inside) and ``until`` (outside) as days; a preset looks back from the newest day of the data."""
@@ -103,6 +97,16 @@ class Asked:
         """The filters without a dimension, or without one of its values."""
         left = tuple(v for v in self.filters.get(dimension, ()) if value is not None and v != value)
         return {k: (left if k == dimension else v) for k, v in self.filters.items() if k != dimension or left}
+
+
+def read_filters(query: QueryParams) -> Mapping[str, tuple[str, ...]]:
+    """The filters that an address holds: slice → the values of which one must hold."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in query.multi_items():
+        if name.startswith(FILTER) and value:
+            dimension = name.removeprefix(FILTER)
+            found[dimension] = (*found.get(dimension, ()), value)
+    return found
 
 
 def preset(name: str, newest: date) -> tuple[date, date]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from prodsense.charts.dashboards import chart_view, headline_tiles
 from prodsense.charts.fetching import PackFetch
 from prodsense.charts.page import ChartView, Tile
-from prodsense.charts.parts import spoken
 from prodsense.contracts.vocabulary import Chart, Dashboard, Section
-from prodsense.errors import UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
 from prodsense.web.asking import both
 from prodsense.web.security import WebError
+from prodsense.web.slicing import Reach, check_filters
 
 
 class Narrowed(PackFetch):
@@ -26,7 +25,7 @@ class Narrowed(PackFetch):
 
     def __init__(
         self, warehouse: Warehouse, pack: Pack, tz: str, window: Mapping[str, Any] | None = None,
-        where: str | None = None, slices: Collection[str] = (), reach: Callable[[str], Collection[str]] | None = None,
+        where: str | None = None, slices: Collection[str] = (), reach: Reach | None = None,
     ):
         super().__init__(warehouse, pack, {})
         self.tz, self.window, self.where, self.slices = tz, dict(window or {}), where, slices
@@ -34,10 +33,7 @@ class Narrowed(PackFetch):
 
     def metric(self, names: Sequence[str], **request: Any) -> Any:
         settings: dict[str, Any] = {"tz": self.tz, **request}
-        for name in names if self.slices else ():
-            reach = self.reach(name)
-            if missing := [d for d in self.slices if d not in reach]:
-                raise UsageError(f"{spoken(name)} is not known by {' or '.join(missing)}: take that filter out")
+        check_filters(self.slices, names, self.reach)
         if where := both(request.get("where"), self.where):
             settings["where"] = where
         if "since" not in request and "until" not in request:

@@ -29,7 +29,9 @@ from prodsense.web.api.common import (
     params_of,
     zone_of,
 )
+from prodsense.web.asking import read_filters
 from prodsense.web.security import may
+from prodsense.web.slicing import narrowed
 
 router = APIRouter(prefix="/api/v1", tags=["answers"], dependencies=[may("read")])
 
@@ -48,10 +50,11 @@ def metric(
     return give(
         request,
         lambda wh: wh.metric(
-            *split_names(name), by=split_names(by), grain=grain, since=since, until=until, where=where, compare=compare,
+            *split_names(name), by=split_names(by), grain=grain, since=since, until=until,
+            where=narrowed(wh, split_names(name), read_filters(request.query_params), where), compare=compare,
             as_of=as_of, tz=zone,
         ),
-        format, name=name[0],
+        format, name=name[0], sliced=True,
     )  # fmt: skip
 
 
@@ -101,9 +104,11 @@ def explain(
     return give(
         request,
         lambda wh: wh.explain(
-            name, before, after, dims=split_names(dims), where=where, tree=tree, layers=layers, as_of=as_of, tz=zone
+            name, before, after, dims=split_names(dims),
+            where=narrowed(wh, [name], read_filters(request.query_params), where), tree=tree, layers=layers,
+            as_of=as_of, tz=zone,
         ),
-        format, name=name,
+        format, name=name, sliced=True,
     )  # fmt: skip
 
 

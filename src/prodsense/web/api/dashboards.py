@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from prodsense.charts.parts import spoken
 from prodsense.contracts.vocabulary import Comparison
 from prodsense.web.api.common import RowsAnswer, Since, Until, Where, Word, documented, give, zone_of
+from prodsense.web.asking import both, condition, read_filters
 from prodsense.web.security import may
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def numbers(
         fetch = narrowed(request, warehouse, pack, found, since, until, where)
         return {"rows": [{"metric": m, **asdict(tile)} for m, tile in tiles_of(section_of(found, section), fetch)]}
 
-    return give(request, tiles)
+    return give(request, tiles, sliced=True)
 
 
 @router.get("/dashboards/{name}/sections/{section}/charts/{chart}", response_model=RowsAnswer, responses=documented())
@@ -94,7 +95,7 @@ def chart(
             one = replace(one, compare=compare)
         return told(view_of(one, narrowed(request, warehouse, pack, found, since, until, where)))
 
-    return give(request, data)
+    return give(request, data, sliced=True)
 
 
 def told(view: ChartView) -> dict[str, Any]:
@@ -111,11 +112,23 @@ def told(view: ChartView) -> dict[str, Any]:
 def narrowed(
     request: Request, warehouse: Warehouse, pack: Pack, board: Dashboard, since: Any, until: Any, where: str | None
 ) -> Narrowed:
-    """What a dashboard asks of the warehouse, narrowed as the request says."""
-    from prodsense.web.boards import Narrowed
+    """What a dashboard asks of the warehouse, narrowed as the request says; UsageError for a slice that none of its
+    metrics knows."""
+    from prodsense.web.boards import Narrowed, metrics_of
+    from prodsense.web.slicing import check_filters, slices_of, values_of
 
     window = {name: day for name, day in (("since", since), ("until", until)) if day is not None}
-    return Narrowed(warehouse, pack, zone_of(request, None), window, where)
+    slices, metrics = read_filters(request.query_params), metrics_of(board, pack)
+
+    def reach(metric: str) -> list[str]:
+        return slices_of(warehouse, pack.name, metric)
+
+    for one in slices:
+        if not any(one in reach(metric) for metric in metrics):
+            check_filters([one], metrics[:1], reach)
+    known = {one: values_of(warehouse, pack.name, one, metrics, reach) for one in slices}
+    where = both(where, condition(slices, known))
+    return Narrowed(warehouse, pack, zone_of(request, None), window, where, slices, reach)
 
 
 def chart_name(chart: str | Chart) -> str:

@@ -17,7 +17,7 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web import rendering
+from prodsense.web import rendering, slicing
 from prodsense.web.api.common import KINDS, Form, encode
 from prodsense.web.asking import Asked
 from prodsense.web.pictures import NARROW, WIDE, Picture, annotate, slug
@@ -25,9 +25,6 @@ from prodsense.web.security import actor, site
 from prodsense.web.site import Site
 
 T = TypeVar("T")
-
-#: The most values of a dimension that a filter offers.
-MOST_VALUES = 100
 
 
 def show(request: Request, template: str, title: str, *, status: int = 200, **context: Any) -> HTMLResponse:
@@ -140,36 +137,24 @@ def newest(request: Request, warehouse: Warehouse, pack: str) -> datetime | None
 
 
 def slices(request: Request, warehouse: Warehouse, pack: str, metric: str) -> list[str]:
-    """The dimensions that a metric can be sliced by, those it declares first."""
-    from prodsense.metrics.definitions import leaves
-    from prodsense.metrics.paths import reachable
+    """The dimensions that a metric can be sliced by, those it declares first; none where the warehouse refuses."""
 
     def ask() -> list[str]:
-        scope = warehouse.scope(pack)
-        found: Metric = scope.metrics[metric]
-        allowed = [set(reachable(scope, scope.full(leaf.source))) for leaf in leaves(scope, found)]
-        shared = set.intersection(*allowed) if allowed else set()
-        return [d for d in found.by if d in shared] + sorted(shared - set(found.by))
+        return attempt(lambda: slicing.slices_of(warehouse, pack, metric), [])
 
-    return keep(request, ("slices", pack, metric), lambda: attempt(ask, []))
+    return keep(request, ("slices", pack, metric), ask)
 
 
 def values(request: Request, warehouse: Warehouse, pack: str, dimension: str, metrics: Sequence[str]) -> list[Any]:
     """The values of a dimension, by the first of `metrics` that can be sliced by it, the commonest first."""
 
+    def reach(metric: str) -> list[str]:
+        return slices(request, warehouse, pack, metric)
+
     def ask() -> list[Any]:
-        for metric in metrics:
-            if dimension in slices(request, warehouse, pack, metric):
-                result = warehouse.metric(f"{pack}.{metric}", by=dimension, grain="all")
-                rows = sorted(result.rows, key=lambda r: -(_number(r.get(metric))))
-                return [row[dimension] for row in rows[:MOST_VALUES]]
-        return []
+        return slicing.values_of(warehouse, pack, dimension, metrics, reach)
 
-    return keep(request, ("values", pack, dimension, tuple(metrics)), lambda: attempt(ask, []))
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return keep(request, ("values", pack, dimension, tuple(metrics)), ask)
 
 
 def attempt(ask: Callable[[], T], otherwise: T) -> T:

@@ -37,6 +37,9 @@ from prodsense.web.views.common import (
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
 
+#: The most values of a dimension that a filter offers.
+MOST_VALUES = 100
+
 
 @router.get("/dashboards")
 def index(request: Request, who: CurrentActor, site: CurrentSite) -> Response:
@@ -145,7 +148,9 @@ def choices_of(
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """The dimensions that filter a dashboard, each with its values as the choices of a form."""
     found = values_of(request, warehouse, pack.name, board.by, metrics_of(board, pack))
-    return [(name, [(text_of(v), text_of(v)) for v in listed]) for name, listed in found.items() if listed]
+    return [
+        (name, [(text_of(v), text_of(v)) for v in listed[:MOST_VALUES]]) for name, listed in found.items() if listed
+    ]
 
 
 def tiles_of(

@@ -21,6 +21,7 @@ from prodsense.warehouse import Warehouse
 from prodsense.web.asking import COMPARISONS, FILTER, GRAINS, RANGES, Asked, condition
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
+from prodsense.web.slicing import check_filters
 from prodsense.web.views.common import (
     chips,
     export_links,
@@ -155,7 +156,8 @@ def settings_of(
     request: Request, warehouse: Warehouse, pack: Pack, found: Metric, asked: Asked
 ) -> dict[str, Any]:
     """Window, filter and zone of a request, in the words of `Warehouse.metric`."""
-    known = values_of(request, warehouse, pack.name, list(asked.filters), [found.name]) if asked.filters else {}
+    check_filters(asked.filters, [found.name], lambda name: slices(request, warehouse, pack.name, name))
+    known = values_of(request, warehouse, pack.name, list(asked.filters), [found.name])
     where = condition(asked.filters, known)
     window = asked.window(newest(request, warehouse, pack.name))
     return {**window, **({"where": where} if where else {}), "tz": request.app.state.site.settings.timezone}
@@ -266,11 +268,11 @@ def board(
     request: Request, warehouse: Warehouse, pack: Pack, found: Metric, dimension: str, asked: Asked
 ) -> dict[str, Any]:
     """The lines of a leaderboard: label, value, bar (share of the largest), change, address."""
-    settings = settings_of(request, warehouse, pack, found, asked)
-    compare = asked.compare or ("previous" if "since" in settings else "")
     path = f"/explore/{pack.name}.{found.name}"
     name = f"{pack.name}.{found.name}"
     try:
+        settings = settings_of(request, warehouse, pack, found, asked)
+        compare = asked.compare or ("previous" if "since" in settings else "")
         try:
             result = warehouse.metric(name, by=dimension, grain="all", compare=compare or None, **settings)
         except UsageError:
