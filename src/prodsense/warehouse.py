@@ -347,6 +347,13 @@ class Warehouse:
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
 
+    def few_behind(self, metric: str, by: str, **request: Any) -> frozenset[Any]:
+        """The values of a slice of which a mean or ratio says little (`metrics.observations`)."""
+        from prodsense.metrics.observations import few_behind
+
+        pack, found = self.find("metrics", metric)
+        return few_behind(self, pack.name, found.name, by, request)
+
     def benchmark(self, *names: str, **request: Any) -> Rows:
         """A partner's own metrics beside those of peers: ``wh.as_role("partner", ...).benchmark("on_time_rate")``."""
         raise UsageError("a benchmark sets somebody's own numbers beside their peers': ask it in a role that has peers")

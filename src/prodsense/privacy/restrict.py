@@ -176,6 +176,12 @@ class Restricted(_Base):
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
 
+    def few_behind(self, metric: str, by: str, **request: Any) -> frozenset[Any]:
+        pack, _ = self.find("metrics", metric)
+        self._check_condition(request.get("where"))
+        # Where small groups are hidden, how large the others are would tell more than is shown of them.
+        return frozenset() if self._k(pack.name) else super().few_behind(metric, by, **request)
+
     def benchmark(self, *names: str, **request: Any) -> Rows:
         from prodsense.privacy.benchmark import benchmark
 
