@@ -22,12 +22,12 @@ from prodsense.behavior.cohorts import Cohort
 from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer, day_label, days_over, spread
 from prodsense.contracts.options import Return
-from prodsense.contracts.vocabulary import Comparison, Grain
+from prodsense.contracts.vocabulary import Comparison
 from prodsense.errors import UsageError, did_you_mean
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
 
-KINDS, GRAINS, COMPARED = get_args(Return), get_args(Grain), get_args(Comparison)
+KINDS, GRAINS, COMPARED = get_args(Return), periods.GRAINS, get_args(Comparison)
 
 Statements = tuple[tuple[str, Mapping[str, Any]], ...]
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from prodsense.charts.rows import NONE_LABEL
 from prodsense.contracts.options import split_names
-from prodsense.contracts.vocabulary import Grain
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 
@@ -34,7 +33,7 @@ PRESETS: Mapping[str, tuple[str, int]] = {
 #: The same as choices of a form.
 RANGES = [("", "All time"), *((name, text) for name, (text, _) in PRESETS.items())]
 COMPARISONS = {"previous": "the period before", "year": "a year before"}
-GRAINS = get_args(Grain)
+GRAINS = periods.GRAINS
 #: What a parameter of the address begins with when it filters a dimension.
 FILTER = "is."
 
