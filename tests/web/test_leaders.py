@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from web_shop import SECRETS, Served
 
+from prodsense.metrics.observations import few_of
+
 BOARD = "/explore/delivery.{}/leaders/restaurant_type"
 
 
@@ -31,6 +33,13 @@ def test_few_are_those_under_30_or_a_hundredth(served: Served, delivered: Counte
         assert warehouse.few_behind("delivery.actual_delivery_time", "restaurant_type", where=where) == set()
         # A count says how few there are itself.
         assert warehouse.few_behind("delivery.total_order_volume", "restaurant_type") == set()
+
+
+def test_of_many_values_few_is_less_than_half_of_an_equal_share() -> None:
+    assert few_of({"a": 9800, "b": 101, "c": 99}) == {"c"}  # a hundredth of all is 100
+    many = {**dict.fromkeys(range(999), 100), "more": 60, "less": 40}  # a hundredth is 1000, half of an equal share 50
+    assert few_of(many) == {"less"}
+    assert few_of({}) == set() and few_of({"a": 30, "b": 29}) == {"b"}
 
 
 def test_few_are_ranked_last_and_said_to_be(admin: Any, delivered: Counter[str]) -> None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from prodsense.metrics.scope import Scope
     from prodsense.warehouse import Warehouse
 
-#: A mean or ratio of fewer rows, or of a smaller share of all rows, says little beside the others.
-FEW, FEW_SHARE = 30, 0.01
+#: A mean or ratio of fewer rows, or of a smaller share of all rows, says little beside the others. Where there are so
+#: many values that a share is common, it is this part of an equal one.
+FEW, FEW_SHARE, FEW_OF_EQUAL = 30, 0.01, 0.5
 
 
 def counting(leaf: Metric, sql: str = "COUNT(*)", name: str = "") -> Metric:
@@ -51,6 +52,11 @@ def few_behind(warehouse: Warehouse, pack: str, name: str, by: str, request: Map
     plan = compile(Request(names, by=by, grain="all", **request), wider)
     warehouse.ready(pack, sources(plan.tree))
     rows = run_plan(warehouse.engine, plan).rows
-    sizes = {row[by]: max(row[one] or 0 for one in names) for row in rows}
-    least = max(FEW, FEW_SHARE * sum(sizes.values()))
+    return few_of({row[by]: max(row[one] or 0 for one in names) for row in rows})
+
+
+def few_of(sizes: Mapping[Any, int]) -> frozenset[Any]:
+    """The groups that are too small beside the others, by their sizes."""
+    share = min(FEW_SHARE, FEW_OF_EQUAL / max(len(sizes), 1))
+    least = max(FEW, share * sum(sizes.values()))
     return frozenset(value for value, size in sizes.items() if size < least)
