@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prodsense.contracts.options import as_names
 from prodsense.errors import NotBuiltError, ProdsenseError, UnknownNameError, UsageError, did_you_mean
 from prodsense.privacy.restrict import Restricted
 
@@ -335,7 +336,7 @@ class Warehouse:
                 raise UsageError(f"{metric.name} is of pack {other.name}, not {pack.name}; ask them one by one")
         request = Request(
             [m.name for _, m in found],
-            by=[d.removeprefix(f"{pack.name}.") for d in _names(by)],
+            by=[d.removeprefix(f"{pack.name}.") for d in as_names(by)],
             grain=grain, since=since, until=until, where=where, compare=compare, as_of=as_of, tz=tz,
         )  # fmt: skip
         try:
@@ -345,6 +346,13 @@ class Warehouse:
             plan = compile(request, self.scope(pack.name))
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
+
+    def few_behind(self, metric: str, by: str, **request: Any) -> frozenset[Any]:
+        """The values of a slice of which a mean or ratio says little (`metrics.observations`)."""
+        from prodsense.metrics.observations import few_behind
+
+        pack, found = self.find("metrics", metric)
+        return few_behind(self, pack.name, found.name, by, request)
 
     def benchmark(self, *names: str, **request: Any) -> Rows:
         """A partner's own metrics beside those of peers: ``wh.as_role("partner", ...).benchmark("on_time_rate")``."""
@@ -461,7 +469,7 @@ class Warehouse:
         from prodsense.inference.explain import explain, read_events
 
         return explain(
-            self, metric, before, after, dims=_names(dims), where=where, tree=tree, layers=layers, as_of=as_of, tz=tz,
+            self, metric, before, after, dims=as_names(dims), where=where, tree=tree, layers=layers, as_of=as_of, tz=tz,
             events=read_events(self, events),
         )
 
@@ -474,8 +482,8 @@ class Warehouse:
         from prodsense.inference.detect_queue import queue
 
         return queue(
-            self.engine, state, ack=_names(ack), close=_names(close), reopen=_names(reopen), snooze=_names(snooze),
-            until=_day(until), assign=_names(assign), to=to, note=note,
+            self.engine, state, ack=as_names(ack), close=as_names(close), reopen=as_names(reopen),
+            snooze=as_names(snooze), until=_day(until), assign=as_names(assign), to=to, note=note,
         )  # fmt: skip
 
     def show(self, name: str, limit: int | None = 20, where: str | None = None) -> Rows:
@@ -531,7 +539,7 @@ class Warehouse:
         """
         from prodsense.packs.declared import events_in
 
-        return events_in(self, table, user, time, event, _names(dimensions), device, where)
+        return events_in(self, table, user, time, event, as_names(dimensions), device, where)
 
     def lineage(self, name: str) -> Lineage:
         """Where the columns of a model, or the value of a metric, come from."""
@@ -576,12 +584,6 @@ class Warehouse:
 
 class RoleWarehouse(Restricted, Warehouse):
     """A warehouse as one role sees it; see `Warehouse.as_role`."""
-
-
-def _names(names: Names) -> tuple[str, ...]:
-    if isinstance(names, str):
-        return tuple(part.strip() for part in names.split(",") if part.strip())
-    return tuple(names)
 
 
 def _day(moment: Moment) -> date | None:

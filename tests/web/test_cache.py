@@ -12,6 +12,7 @@ import pytest
 from web_shop import Served
 
 from prodsense.web.cache import Cache, size_of
+from prodsense.web.pictures import Picture
 from prodsense.web.site import policy_of
 
 
@@ -75,7 +76,7 @@ def test_the_least_used_goes_first() -> None:
     assert ("1", ("p", "huge")) not in cache._entries
     cache.drop_other("2")
     assert not cache._entries and cache._bytes == 0
-    assert size_of(b"12345") == 205
+    assert size_of(b"12345") == 205 and size_of(("12345", [None], {"a": Picture()})) > 205 + 400
 
 
 def test_what_is_in_use_is_computed_anew_before_readers_move() -> None:
@@ -121,19 +122,20 @@ def test_a_browser_that_has_the_answer_does_not_get_it_again(served: Served) -> 
     assert other.json()["rows"] != first.json()["rows"]
 
 
-def test_what_computes_is_let_go_where_nothing_is_warmed() -> None:
+def test_what_cannot_compute_again_is_let_go() -> None:
     class Session:
         pass
 
     session = Session()
     gone = weakref.ref(session)
-    cache = Cache(most=0)
-    assert cache.get("1", ("all", "q"), lambda held=session: ("1", type(held).__name__)) == ("1", "Session")
+    cache = Cache()
+    asked = ("all", "q")
+    assert cache.get("1", asked, lambda held=session: ("1", type(held).__name__), again=False) == ("1", "Session")
     del session
     gc.collect()
     assert gone() is None
     assert cache.warm() == 0
-    assert cache.get("1", ("all", "q"), lambda: ("1", "another")) == ("1", "Session")
+    assert cache.get("1", asked, lambda: ("1", "another"), again=False) == ("1", "Session")
 
 
 def test_an_answer_changes_with_the_data(tiny: Served) -> None:

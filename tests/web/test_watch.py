@@ -55,6 +55,15 @@ def test_nothing_is_kept_of_what_was_made_of_it(hasty: Served) -> None:
     with pytest.raises(TooLongError):
         hasty.site.answer(admin, "patient", patient)
     assert hasty.site.answer(admin, "patient", patient)[1] == "done"
+    asked.clear()
+
+    def part() -> str:
+        with hasty.site.reader(admin) as warehouse:
+            return hasty.site.part(admin, "part", lambda: patient(warehouse))
+
+    with pytest.raises(TooLongError):
+        part()
+    assert part() == "done"
 
 
 def test_who_computes_without_the_engine_is_told_at_the_next_statement(hasty: Served) -> None:

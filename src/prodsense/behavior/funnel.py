@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from prodsense.behavior import funnel_sql, kernels, kernels_funnel
 from prodsense.behavior.durations import seconds, spoken
@@ -13,6 +13,7 @@ from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.funnel_steps import Step, read_steps
 from prodsense.behavior.log import EventLog, log_for
 from prodsense.behavior.result import Answer
+from prodsense.contracts.options import Attribution, Entries, Order
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
@@ -20,9 +21,7 @@ from prodsense.metrics.result import Rows
 if TYPE_CHECKING:
     from prodsense.behavior.drops import Asked
 
-ORDERS = ("ordered", "strict", "any")
-ENTRIES = ("first", "best", "every")
-ATTRIBUTIONS = ("entry", "first", "last")
+ORDERS, ENTRIES, ATTRIBUTIONS = get_args(Order), get_args(Entries), get_args(Attribution)
 #: Compared with the window before.
 COMPARED = ("count", "of_first", "of_step")
 _EVER = datetime(1, 1, 1)

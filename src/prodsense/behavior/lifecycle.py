@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
@@ -13,11 +13,12 @@ from prodsense.behavior.cells import Gaps, flows
 from prodsense.behavior.daily import active_days_sql, gaps_sql, one_dimension, open_periods, qualify, user_days_sql
 from prodsense.behavior.events import Events, events_of
 from prodsense.behavior.result import Answer, days_over
+from prodsense.contracts.options import Period
+from prodsense.contracts.vocabulary import Comparison
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 
-GRAINS = ("day", "week", "month", "quarter", "year")
-COMPARED = ("previous", "year")
+GRAINS, COMPARED = get_args(Period), get_args(Comparison)
 STATES = ("new", "retained", "resurrected", "churned", "dormant")
 
 

@@ -13,6 +13,7 @@ from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.kernels_paths import SessionWalk
 from prodsense.behavior.log import log_for
 from prodsense.behavior.result import Answer
+from prodsense.contracts.options import Shape
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
@@ -282,6 +283,12 @@ def _sankey(answer: Answer, **options: Any) -> Any:
     from prodsense.charts.sankey import sankey
 
     return sankey(answer.rows, "step", "source", "target", "count", last=(OTHER, END), **_options(answer, options))
+
+
+#: What of the paths is told, and how.
+SHAPES: Mapping[Shape, Callable[..., Answer]] = {
+    "links": paths, "matrix": step_matrix, "transitions": transitions,
+}  # fmt: skip
 
 
 def _step_heatmap(answer: Answer, **options: Any) -> Any:

@@ -14,20 +14,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
 from prodsense.behavior.cohorts import Cohort
 from prodsense.behavior.events import Events, EventTable, events_of
 from prodsense.behavior.result import Answer, day_label, days_over, spread
+from prodsense.contracts.options import Return
+from prodsense.contracts.vocabulary import Comparison
 from prodsense.errors import UsageError, did_you_mean
 from prodsense.metrics import periods
 from prodsense.metrics.result import Rows
 
-KINDS = ("exact", "unbounded", "rolling")
-GRAINS = ("day", "week", "month", "quarter", "year", "all")
-COMPARED = ("previous", "year")
+KINDS, GRAINS, COMPARED = get_args(Return), periods.GRAINS, get_args(Comparison)
 
 Statements = tuple[tuple[str, Mapping[str, Any]], ...]
 

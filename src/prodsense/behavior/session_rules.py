@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from prodsense.behavior import clocks
 from prodsense.behavior.events import EventTable
+from prodsense.contracts.options import Devices
 from prodsense.engines.base import comma
 from prodsense.errors import UsageError
 
@@ -25,7 +26,7 @@ from prodsense.errors import UsageError
 BACKGROUND = "app_background"
 
 #: How the devices of one user make sessions.
-DEVICES = ("apart", "together", "joined")
+DEVICES = get_args(Devices)
 
 
 @dataclass(frozen=True)

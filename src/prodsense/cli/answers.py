@@ -19,10 +19,9 @@ from prodsense.cli.common import (
     examples,
     opened,
     option,
-    read_params,
-    split_names,
     warehouse_file,
 )
+from prodsense.contracts.options import read_params, split_names
 from prodsense.contracts.vocabulary import Comparison, Grain
 from prodsense.errors import UsageError
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from prodsense.cli.behavior_options import ByOption, CompareOption, Events, View
-from prodsense.cli.common import Window, commands, examples, option, refuse, split_names, zone
+from prodsense.cli.common import Window, commands, examples, option, refuse, zone
+from prodsense.contracts.options import Devices, Period, Return, split_names
 from prodsense.contracts.vocabulary import Grain
 
 if TYPE_CHECKING:
     from prodsense.behavior import Answer, EventTable
 
 app = commands()
-
-
-#: What counts as coming back on day N.
-Kind = Literal["exact", "unbounded", "rolling"]
-#: Length of a period of the lifecycle.
-Period = Literal["day", "week", "month", "quarter", "year"]
-#: How the devices of one user make sessions.
-Devices = Literal["apart", "together", "joined"]
 
 
 @app.command(
@@ -56,7 +49,7 @@ def retention(
     weeks: Annotated[int | None, option("--weeks", "N", "Calendar weeks after that of entry, instead.")] = None,
     months: Annotated[int | None, option("--months", "N", "Calendar months after that of entry, instead.")] = None,
     kind: Annotated[
-        Kind,
+        Return,
         typer.Option("--kind", metavar="exact|unbounded|rolling",
                      help="Back on day N, on day N or later, or in the N-th span of 24 hours."),
     ] = "exact",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prodsense.cli.behavior_options import CompareOption, Events, View
-from prodsense.cli.common import Window, commands, examples, option, refuse, split_names
+from prodsense.cli.common import Window, commands, examples, option, refuse
+from prodsense.contracts.options import Attribution, Entries, Order, split_names
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from prodsense.behavior.result import Answer
 
 app = commands()
-
-#: How the steps follow each other.
-Order = Literal["ordered", "strict", "any"]
-#: Which entries of a user count.
-Entries = Literal["first", "best", "every"]
-#: Whose value of a dimension an entry takes.
-Attribution = Literal["entry", "first", "last"]
 
 
 @app.command(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from prodsense.cli.behavior_options import ByOption, Events, View
-from prodsense.cli.common import Window, commands, examples, option, refuse, split_names, zone
+from prodsense.cli.common import Window, commands, examples, option, refuse, zone
+from prodsense.contracts.options import split_names
 
 if TYPE_CHECKING:
     from prodsense.behavior.cohorts import Cohort

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from prodsense.cli.behavior_options import Events, View
 from prodsense.cli.common import Window, commands, examples, option, refuse
+from prodsense.contracts.options import Shape
 
 app = commands()
-
-#: What of the paths is told.
-Shape = Literal["links", "matrix", "transitions"]
 
 
 @app.command(
@@ -48,8 +45,7 @@ def paths(
     Sessions that begin from --since (inside) to --until (outside) count; those that may still go on are left out and
     counted.
     """
-    from prodsense.behavior.paths import paths as links
-    from prodsense.behavior.paths import step_matrix, transitions
+    from prodsense.behavior.paths import SHAPES
 
     options: dict[str, Any] = {"gap": gap, "merge": merge, **vars(window), **view.seen}
     limits = {"steps": steps, "top": top, "start": start}
@@ -57,5 +53,4 @@ def paths(
         refuse({f"--{name}": value for name, value in limits.items()},
                "has no meaning for --shape transitions, which tells every transition")  # fmt: skip
     options |= {name: value for name, value in limits.items() if value is not None}
-    calls: dict[Shape, Callable[..., Any]] = {"links": links, "matrix": step_matrix, "transitions": transitions}
-    view.tell(events, lambda table: calls[shape](table, **options))
+    view.tell(events, lambda table: SHAPES[shape](table, **options))

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from prodsense.cli.common import (
-    ConfidenceOption,
-    Output,
-    WhereOption,
-    commands,
-    examples,
-    option,
-    refuse,
-    split_names,
-    zone,
-)
+from prodsense.cli.common import ConfidenceOption, Output, WhereOption, commands, examples, option, refuse, zone
 from prodsense.cli.groups import Group
+from prodsense.contracts.options import split_names
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from prodsense.cli.groups import Commands, Group
+from prodsense.contracts.options import read_pair
 from prodsense.errors import ForbiddenError, LockedError, NotBuiltError, ProdsenseError, UsageError
 from prodsense.project import find_project
 
@@ -185,10 +186,8 @@ def _in_role(warehouse: Warehouse) -> Warehouse:
     warehouse.role_settings = project.roles if project else {}
     attributes: dict[str, Any] = {}
     for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"--actor {text}: write it as NAME=VALUE")
-        attributes.setdefault(name.strip(), []).append(value)
+        name, value = read_pair(text, "--actor")
+        attributes.setdefault(name, []).append(value)
     seen = warehouse.as_role(role, **attributes)
     _SHOWS_SQL.set(seen.shows_sql())
     return seen
@@ -222,24 +221,6 @@ def read(url: str, action: Callable[[Warehouse], T]) -> T:
                 return action(warehouse)
         except LockedError as locked:
             raise LockedError(f"{missing.message}; that cannot be done now: {locked.message}") from None
-
-
-def split_names(values: Sequence[str] | None) -> tuple[str, ...]:
-    """``--by a --by b`` and ``--by a,b`` alike."""
-    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
-
-
-def read_params(given: Sequence[str] | None) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a mapping; UsageError for any other shape or a name given twice."""
-    found: dict[str, str] = {}
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"--param {text}: write it as NAME=VALUE")
-        if name.strip() in found:
-            raise UsageError(f"--param {name.strip()} is given twice")
-        found[name.strip()] = value
-    return found
 
 
 def refuse(options: Mapping[str, Any], why: str) -> None:

@@ -16,10 +16,9 @@ from prodsense.cli.common import (
     commands,
     examples,
     option,
-    read_params,
     refuse,
-    split_names,
 )
+from prodsense.contracts.options import read_params, split_names
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:

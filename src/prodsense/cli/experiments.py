@@ -19,10 +19,9 @@ from prodsense.cli.common import (
     examples,
     notify,
     option,
-    read_params,
     refuse,
-    split_names,
 )
+from prodsense.contracts.options import read_params, split_names
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:

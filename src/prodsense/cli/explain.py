@@ -7,18 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from prodsense.cli.common import (
-    Drawn,
-    Moment,
-    WhereOption,
-    check_file,
-    commands,
-    examples,
-    notify,
-    option,
-    refuse,
-    split_names,
-)
+from prodsense.cli.common import Drawn, Moment, WhereOption, check_file, commands, examples, notify, option, refuse
+from prodsense.contracts.options import split_names
 from prodsense.errors import UsageError
 
 app = commands()

@@ -17,10 +17,9 @@ from prodsense.cli.common import (
     examples,
     opened,
     option,
-    read_params,
-    split_names,
     warehouse_file,
 )
+from prodsense.contracts.options import read_params, split_names
 from prodsense.errors import ProdsenseError
 from prodsense.project import find_project
 

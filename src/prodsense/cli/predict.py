@@ -19,10 +19,10 @@ from prodsense.cli.common import (
     examples,
     option,
     refuse,
-    split_names,
     zone,
 )
 from prodsense.cli.groups import Group
+from prodsense.contracts.options import split_names
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:

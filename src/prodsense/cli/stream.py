@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from prodsense.cli.common import Written, commands, examples, notify, option, split_names
+from prodsense.cli.common import Written, commands, examples, notify, option
 from prodsense.cli.progress import progress
+from prodsense.contracts.options import split_names
 from prodsense.errors import ProdsenseError, UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
+from prodsense.contracts.vocabulary import Grain
 from prodsense.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 #: A day, or a moment of one.
 Moment = TypeVar("Moment", date, datetime)
 
-GRAINS = ("day", "week", "month", "quarter", "year", "all")
+GRAINS = get_args(Grain)
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 #: Smallest step that the engines keep of a moment.

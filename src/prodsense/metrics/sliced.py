@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from prodsense.contracts.options import as_names
 from prodsense.contracts.sql import sources
 from prodsense.errors import NotBuiltError, UsageError
 from prodsense.metrics.filters import read_filter
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 def names_of(by: str | Sequence[str] | None) -> tuple[str, ...]:
     """Dimensions as users name them, parted by commas or listed."""
-    given = by.split(",") if isinstance(by, str) else by or ()
-    return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+    return tuple(dict.fromkeys(filter(None, map(str.strip, as_names(by or ())))))
 
 
 def sliced(

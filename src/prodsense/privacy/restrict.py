@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from prodsense.contracts.options import as_names
 from prodsense.errors import ForbiddenError, NotBuiltError, ProdsenseError, UsageError
 from prodsense.privacy.guard import Guard
 
@@ -148,7 +149,7 @@ class Restricted(_Base):
         from prodsense.privacy.suppress import check_slices, check_where, supported, suppress
 
         scope, keys, people = self.scope(pack.name), subject_columns(pack), pack.privacy("PEOPLE", {})
-        by = _names(request.get("by") or ())
+        by = as_names(request.get("by") or ())
         check_slices(by, scope, keys, self.role)
         left_out = check_where(request.get("where"), scope, keys, self.role)
         try:
@@ -170,10 +171,16 @@ class Restricted(_Base):
         from prodsense.contracts.sql import sources
         from prodsense.metrics import Request, compile, run_plan
 
-        asked = {**request, "by": [name.removeprefix(f"{pack.name}.") for name in _names(request.get("by") or ())]}
+        asked = {**request, "by": [name.removeprefix(f"{pack.name}.") for name in as_names(request.get("by") or ())]}
         plan = compile(Request(names, **{**asked, "grain": grain or request.get("grain")}), scope)
         self.ready(pack.name, sources(plan.tree))
         return run_plan(self.engine, plan)
+
+    def few_behind(self, metric: str, by: str, **request: Any) -> frozenset[Any]:
+        pack, _ = self.find("metrics", metric)
+        self._check_condition(request.get("where"))
+        # Where small groups are hidden, how large the others are would tell more than is shown of them.
+        return frozenset() if self._k(pack.name) else super().few_behind(metric, by, **request)
 
     def benchmark(self, *names: str, **request: Any) -> Rows:
         from prodsense.privacy.benchmark import benchmark
@@ -331,11 +338,6 @@ class Restricted(_Base):
         if name == "admin":
             return self  # never wider than what is in force
         return super().as_role(name, **attributes)
-
-
-def _names(names: str | Iterable[str]) -> list[str]:
-    """Names given as a list or parted by commas."""
-    return [part.strip() for part in names.split(",") if part.strip()] if isinstance(names, str) else list(names)
 
 
 def open_packs(warehouse: Any, grants: Grants) -> Grants:

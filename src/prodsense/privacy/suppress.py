@@ -16,6 +16,7 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.errors import ForbiddenError
 from prodsense.metrics import periods
 from prodsense.metrics.definitions import leaves
+from prodsense.metrics.observations import counting
 
 if TYPE_CHECKING:
     from prodsense.metrics.result import Result
@@ -59,16 +60,11 @@ def supported(
         mine: list[str] = []
         for leaf in leaves(scope, scope.metric(asked)):
             for sql in _counted(scope, leaf, people, keys):
-                # Rows that the metric reads, counted over the whole period whatever it is a mean of.
-                counting = Metric(
-                    "", "", "count", "none", sql, leaf.source, leaf.where, leaf.time, rolling=leaf.rolling,
-                    per=leaf.per if leaf.rolling else "", last=leaf.last, matures=leaf.matures, as_of=leaf.as_of,
-                    hidden=True,
-                )
-                name = next((n for n, known in found.items() if replace(known, name="") == counting), "")
+                count = counting(leaf, sql)
+                name = next((n for n, known in found.items() if replace(known, name="") == count), "")
                 if not name:
                     name = f"_people_{len(found) + 1}"
-                    found[name] = replace(counting, name=name)
+                    found[name] = replace(count, name=name)
                 mine.append(name)
         counts[scope.bare(asked)] = tuple(dict.fromkeys(mine))
     return Supported(replace(scope, metrics={**scope.metrics, **found}), counts)

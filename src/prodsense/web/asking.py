@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from prodsense.charts.rows import NONE_LABEL
+from prodsense.contracts.options import split_names
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
 
@@ -32,7 +33,7 @@ PRESETS: Mapping[str, tuple[str, int]] = {
 #: The same as choices of a form.
 RANGES = [("", "All time"), *((name, text) for name, (text, _) in PRESETS.items())]
 COMPARISONS = {"previous": "the period before", "year": "a year before"}
-GRAINS = ("day", "week", "month", "quarter", "year", "all")
+GRAINS = periods.GRAINS
 #: What a parameter of the address begins with when it filters a dimension.
 FILTER = "is."
 
@@ -53,13 +54,7 @@ class Asked:
     @classmethod
     def read(cls, query: QueryParams) -> Asked:
         """The state that an address holds; what it holds beside is left to the page. UsageError for what makes none."""
-        filters: dict[str, list[str]] = {}
-        by: list[str] = []
-        for name, value in query.multi_items():
-            if name.startswith(FILTER) and value:
-                filters.setdefault(name.removeprefix(FILTER), []).append(value)
-            elif name == "by":
-                by += [part.strip() for part in value.split(",") if part.strip()]
+        by = split_names(query.getlist("by"))
         found = {name: query.get(name, "").strip() for name in ("range", "since", "until", "compare", "grain", "form")}
         for name, known in (("range", [*PRESETS, "all"]), ("compare", COMPARISONS), ("grain", GRAINS)):
             if found[name] and found[name] not in known:
@@ -69,7 +64,7 @@ class Asked:
                 periods.read_day(found[name], name)
         if found["since"] or found["until"]:
             found["range"] = ""
-        return cls(**found, by=tuple(dict.fromkeys(by)), filters={k: tuple(v) for k, v in filters.items()})
+        return cls(**found, by=tuple(dict.fromkeys(by)), filters=read_filters(query))
 
     def window(self, newest: datetime | date | None) -> dict[str, str]:
         """``since`` (inside) and ``until`` (outside) as days; a preset looks back from the newest day of the data."""
@@ -101,6 +96,16 @@ class Asked:
         """The filters without a dimension, or without one of its values."""
         left = tuple(v for v in self.filters.get(dimension, ()) if value is not None and v != value)
         return {k: (left if k == dimension else v) for k, v in self.filters.items() if k != dimension or left}
+
+
+def read_filters(query: QueryParams) -> Mapping[str, tuple[str, ...]]:
+    """The filters that an address holds: slice → the values of which one must hold."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in query.multi_items():
+        if name.startswith(FILTER) and value:
+            dimension = name.removeprefix(FILTER)
+            found[dimension] = (*found.get(dimension, ()), value)
+    return found
 
 
 def preset(name: str, newest: date) -> tuple[date, date]:
@@ -147,6 +152,17 @@ def condition(filters: Mapping[str, Sequence[str]], values: Mapping[str, Iterabl
                 either.append(exp.EQ(this=column.copy(), expression=_literal(value)))
         parts.append(exp.paren(exp.or_(*either)))
     return exp.and_(*parts).sql("duckdb") if parts else None
+
+
+def both(where: str | None, more: str | None) -> str | None:
+    """The condition that both hold."""
+    if not where or not where.strip() or not more:
+        return more or where
+    from prodsense.metrics.filters import read_filter
+
+    # What stands in the brackets must be a condition by itself, or it might close them.
+    read_filter(where)
+    return f"({where}) AND {more}"
 
 
 def _literal(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,8 +36,7 @@ class _Use:
 class Cache:
     """Answers by version and key, the least used dropped beyond `limit` bytes. Safe for threads.
 
-    How to compute them is remembered for the `most` asked last, for `warm`; with 0 for none, and nothing that computes
-    outlives its request.
+    How to compute them is remembered for the `most` asked last, for `warm`.
     """
 
     def __init__(self, limit: int = 256 * 2**20, most: int = 4000):
@@ -49,15 +48,18 @@ class Cache:
         self._flights: dict[tuple[str, Asked], threading.Event] = {}
         self._lock = threading.Lock()
 
-    def get(self, version: str, asked: Asked, compute: Callable[[], tuple[str, T]]) -> tuple[str, T]:
+    def get(
+        self, version: str, asked: Asked, compute: Callable[[], tuple[str, T]], *, again: bool = True
+    ) -> tuple[str, T]:
         """The version and the answer, computed where it is not kept.
 
-        `compute` returns the version that it saw, which may be newer than `version`, and the answer.
+        `compute` returns the version that it saw, which may be newer than `version`, and the answer. Where it cannot
+        compute `again` later, for it holds a session, say, it is forgotten with its request.
         """
         key = (version, asked)
         while True:
             with self._lock:
-                if self.most:
+                if again:
                     self._used(asked, compute)
                 found = self._entries.get(key)
                 if found is not None:
@@ -129,10 +131,16 @@ class Cache:
 
 
 def size_of(value: Any) -> int:
-    """About how many bytes an answer takes: what it says itself (`weight`), else by its content or its rows."""
+    """About how many bytes an answer takes: what it says itself (`weight`), else by its content, its parts or its rows.
+    """
     if isinstance(weight := getattr(value, "weight", None), int):
         return weight + 200
     content = getattr(value, "content", value)
     if isinstance(content, bytes | str):
         return len(content) + 200
-    return int(getattr(getattr(value, "arrow", None), "nbytes", 0)) + 20_000
+    if isinstance(value, Mapping):
+        return sum(map(size_of, value.values())) + 200
+    if isinstance(value, list | tuple | frozenset):
+        return sum(map(size_of, value)) + 200
+    rows = getattr(value, "arrow", None)
+    return 200 if rows is None else int(rows.nbytes) + 20_000

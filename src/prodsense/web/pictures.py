@@ -31,6 +31,11 @@ class Picture:
     drill: Mapping[str, str] = field(default_factory=dict)
     exports: Sequence[tuple[str, str]] = ()
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes: its data stand in it twice, as a spec and as a table."""
+        return len(repr(self.spec)) + len(repr(self.table))
+
 
 def picture(
     view: ChartView, *, width: int = WIDE, show_sql: bool = True, address: str = "",

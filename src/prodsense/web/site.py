@@ -143,6 +143,22 @@ class Site:
 
         return self.cache.get(self.version, (policy_of(actor), asked), run)
 
+    def part(self, actor: Actor, asked: Hashable, compute: Callable[[], T], version: str = "") -> T:
+        """Like `answer`, for what is made inside a session of the caller's (`reader`) together with other answers.
+
+        `version` is the one that the caller knew before the session began: what is kept under it is never older.
+        """
+        version = version or self.version
+
+        def run() -> tuple[str, T]:
+            made = compute()
+            # What a page says where the engine refuses is kept as its answer; that the time was over is none.
+            self.watch.check()
+            return version, made
+
+        # What computes a part holds its session, and is not kept to be computed anew.
+        return self.cache.get(version, (policy_of(actor), asked), run, again=False)[1]
+
     @property
     def version(self) -> str:
         """Names the data as they are now: another text after every change of them."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from prodsense.contracts.options import split_names
 from prodsense.contracts.vocabulary import Comparison, Grain
 from prodsense.metrics.result import Rows
 from prodsense.warehouse import Warehouse
@@ -28,7 +29,9 @@ from prodsense.web.api.common import (
     params_of,
     zone_of,
 )
+from prodsense.web.asking import read_filters
 from prodsense.web.security import may
+from prodsense.web.slicing import narrowed
 
 router = APIRouter(prefix="/api/v1", tags=["answers"], dependencies=[may("read")])
 
@@ -47,10 +50,11 @@ def metric(
     return give(
         request,
         lambda wh: wh.metric(
-            *split(name), by=split(by), grain=grain, since=since, until=until, where=where, compare=compare,
+            *split_names(name), by=split_names(by), grain=grain, since=since, until=until,
+            where=narrowed(wh, split_names(name), read_filters(request.query_params), where), compare=compare,
             as_of=as_of, tz=zone,
         ),
-        format, name=name[0],
+        format, name=name[0], sliced=True,
     )  # fmt: skip
 
 
@@ -100,16 +104,18 @@ def explain(
     return give(
         request,
         lambda wh: wh.explain(
-            name, before, after, dims=split(dims), where=where, tree=tree, layers=layers, as_of=as_of, tz=zone
+            name, before, after, dims=split_names(dims),
+            where=narrowed(wh, [name], read_filters(request.query_params), where), tree=tree, layers=layers,
+            as_of=as_of, tz=zone,
         ),
-        format, name=name,
+        format, name=name, sliced=True,
     )  # fmt: skip
 
 
 @router.get("/policies", response_model=RowsAnswer, responses=documented())
 def policies(request: Request, name: Words = [], pack: Pack = None) -> Response:  # noqa: B006
     """Whether the rules that must hold do, with what breaks them."""
-    return give(request, lambda wh: {"rows": [one.to_dict() for one in wh.policies(*split(name), pack=pack)]})
+    return give(request, lambda wh: {"rows": [one.to_dict() for one in wh.policies(*split_names(name), pack=pack)]})
 
 
 @router.get("/detect", response_model=RowsAnswer, responses=documented(*_TABLE))
@@ -124,11 +130,6 @@ def detect(
         here = [pack] if pack else warehouse.packs
         if not name and not any(warehouse.pack(one).detectors for one in here):
             return Rows.from_rows([], title="findings", extras={"checked": []})
-        return warehouse.detect(*split(name), pack=pack, as_of=as_of, **given)
+        return warehouse.detect(*split_names(name), pack=pack, as_of=as_of, **given)
 
     return give(request, run, format, name="findings")
-
-
-def split(names: list[str]) -> list[str]:
-    """``?by=a&by=b`` and ``?by=a,b`` alike."""
-    return [part.strip() for name in names for part in name.split(",") if part.strip()]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from prodsense.contracts.options import Entries, Order, Period, Return, Shape, split_names
 from prodsense.contracts.vocabulary import Comparison, Grain
-from prodsense.web.api.answers import split
 from prodsense.web.api.common import (
     AsOf,
     Form,
@@ -51,7 +51,7 @@ def _told(
 def funnel(
     request: Request, table: Table, step: Annotated[list[Word], Query(min_length=1, max_length=20)],
     user: Column = None, time: Column = None, event: Column = None, within: Length = None,
-    order: Literal["ordered", "strict", "any"] = "ordered", entries: Literal["first", "best", "every"] = "first",
+    order: Order = "ordered", entries: Entries = "first",
     by: Words = [], since: Since = None, until: Until = None, compare: Comparison | None = None,  # noqa: B006
     as_of: AsOf = None, where: Where = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
@@ -64,7 +64,7 @@ def funnel(
     return _told(
         request, table, {"user": user, "time": time, "event": event}, where,
         lambda events: ask(
-            events, steps, within=within, order=order, entries=entries, by=split(by), since=since, until=until,
+            events, steps, within=within, order=order, entries=entries, by=split_names(by), since=since, until=until,
             compare=compare, as_of=as_of, tz=zone,
         ),
         format, "funnel",
@@ -78,7 +78,7 @@ def retention(
     cohort: Annotated[Word, Query()] = "first", by: Words = [],  # noqa: B006
     days: Annotated[int | None, Query(ge=1, le=1000)] = None, weeks: Annotated[int | None, Query(ge=1, le=200)] = None,
     months: Annotated[int | None, Query(ge=1, le=60)] = None,
-    kind: Literal["exact", "unbounded", "rolling"] = "exact",
+    kind: Return = "exact",
     brackets: Annotated[str | None, Query(max_length=100, pattern=r"^[0-9,\s-]+$")] = None, grain: Grain | None = None,
     since: Since = None, until: Until = None, compare: Comparison | None = None, as_of: AsOf = None,
     where: Where = None, tz: Zone = None, format: Form = Form.json,
@@ -90,7 +90,7 @@ def retention(
     return _told(
         request, table, {"user": user, "time": time, "event": event}, where,
         lambda events: ask(
-            events, start_event=start_event, return_event=return_event, cohort=cohort, by=split(by), days=days,
+            events, start_event=start_event, return_event=return_event, cohort=cohort, by=split_names(by), days=days,
             weeks=weeks, months=months, kind=kind, brackets=brackets, grain=grain, since=since, until=until,
             compare=compare, as_of=as_of, tz=zone,
         ),
@@ -101,7 +101,7 @@ def retention(
 @router.get("/lifecycle", response_model=RowsAnswer, responses=_ALL)
 def lifecycle(
     request: Request, table: Table, user: Column = None, time: Column = None, event: Column = None,
-    active: Words = [], grain: Literal["day", "week", "month", "quarter", "year"] = "day",  # noqa: B006
+    active: Words = [], grain: Period = "day",  # noqa: B006
     by: Annotated[Word | None, Query()] = None, compare: Comparison | None = None, as_of: AsOf = None,
     where: Where = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
@@ -121,15 +121,14 @@ def lifecycle(
 @router.get("/paths", response_model=RowsAnswer, responses=_ALL)
 def paths(
     request: Request, table: Table, user: Column = None, time: Column = None, event: Column = None,
-    shape: Literal["links", "matrix", "transitions"] = "links",
+    shape: Shape = "links",
     gap: Annotated[str, Query(max_length=20, pattern=_LENGTH)] = "30m",
     steps: Annotated[int | None, Query(ge=1, le=50)] = None, top: Annotated[int | None, Query(ge=1, le=100)] = None,
     start: Annotated[Word | None, Query()] = None, merge: bool = False, since: Since = None, until: Until = None,
     as_of: AsOf = None, where: Where = None, tz: Zone = None, format: Form = Form.json,
 ) -> Response:
     """What users do next inside sessions."""
-    from prodsense.behavior import paths as links
-    from prodsense.behavior import step_matrix, transitions
+    from prodsense.behavior.paths import SHAPES
     from prodsense.errors import UsageError
 
     options: dict[str, Any] = {
@@ -138,10 +137,9 @@ def paths(
     limits = {name: value for name, value in (("steps", steps), ("top", top), ("start", start)) if value is not None}
     if limits and shape == "transitions":
         raise UsageError(f"{next(iter(limits))} has no meaning for shape transitions, which tells every transition")
-    calls: dict[str, Callable[..., Any]] = {"links": links, "matrix": step_matrix, "transitions": transitions}
     return _told(
         request, table, {"user": user, "time": time, "event": event}, where,
-        lambda events: calls[shape](events, **options, **limits), format, "paths",
+        lambda events: SHAPES[shape](events, **options, **limits), format, "paths",
     )
 
 

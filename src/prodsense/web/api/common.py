@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from prodsense.contracts.options import read_params
 from prodsense.errors import UsageError
 from prodsense.metrics.result import plain
+from prodsense.web.asking import read_filters
 from prodsense.web.security import WebError, actor, site
 
 if TYPE_CHECKING:
@@ -78,13 +80,7 @@ class TableForm(StrEnum):
 
 def params_of(given: list[str]) -> dict[str, str]:
     """``NAME=VALUE`` texts as a mapping."""
-    found: dict[str, str] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if name.strip() in found:
-            raise UsageError(f"the parameter {name.strip()} is given twice")
-        found[name.strip()] = value
-    return found
+    return read_params(given, "the parameter")
 
 
 # -- what the documents say --------------------------------------------------------------------------
@@ -184,13 +180,16 @@ class Encoded:
 
 def give(
     request: Request, compute: Callable[[Warehouse], Any], form: Form | TableForm = Form.json, *, name: str = "answer",
-    more: Hashable = (), draw: Callable[[Any], Any] | None = None,
+    more: Hashable = (), draw: Callable[[Any], Any] | None = None, sliced: bool = False,
 ) -> Response:
     """The answer to a request: kept by version of the data, and by 304 not sent again to who has it.
 
     `compute` makes a result (`Rows` or a mapping for JSON) of the actor's warehouse. All that decides it is in the
-    request's address, or in `more`. `draw` makes the picture where it is not ``result.chart()``.
+    request's address, or in `more`. `draw` makes the picture where it is not ``result.chart()``. `sliced` says that it
+    heeds ``is.<slice>``; elsewhere that is refused, for who filters must not get an answer about everything.
     """
+    if not sliced and read_filters(request.query_params):
+        raise UsageError("is.<slice> narrows metrics, explanations and dashboards only: take it out")
     here, who, form = site(request), actor(request), Form(form)
     asked = ("api", request.url.path, tuple(sorted(request.query_params.multi_items())), more)
     _, answer = here.answer(who, asked, lambda warehouse: encode(compute(warehouse), form, warehouse.shows_sql(), draw))

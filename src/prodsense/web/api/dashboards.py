@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from prodsense.charts.fetching import PackFetch
 from prodsense.charts.parts import spoken
 from prodsense.contracts.vocabulary import Comparison
-from prodsense.web.api.common import RowsAnswer, Since, Until, Where, Word, documented, give
-from prodsense.web.security import WebError, may
+from prodsense.web.api.common import RowsAnswer, Since, Until, Where, Word, documented, give, zone_of
+from prodsense.web.asking import both, condition, read_filters
+from prodsense.web.security import may
 
 if TYPE_CHECKING:
     from prodsense.charts.page import ChartView
-    from prodsense.contracts.vocabulary import Chart, Dashboard, Section
+    from prodsense.contracts.vocabulary import Chart, Dashboard
+    from prodsense.packs.pack import Pack
     from prodsense.warehouse import Warehouse
+    from prodsense.web.boards import Narrowed
 
 router = APIRouter(prefix="/api/v1", tags=["dashboards"], dependencies=[may("read")])
 
@@ -69,15 +70,14 @@ def numbers(
     request: Request, name: Word, section: Number, since: Since = None, until: Until = None, where: Where = None,
 ) -> Response:
     """The headline numbers of a section: the newest complete week beside the week before, and the last 13 weeks."""
-    from prodsense.charts.dashboards import headline_tiles
+    from prodsense.web.boards import section_of, tiles_of
 
     def tiles(warehouse: Warehouse) -> dict[str, Any]:
         pack, found = warehouse.find("dashboards", name)
-        part = section_of(found, section)
-        shown = headline_tiles(part.metrics, PackFetch(warehouse, pack, filters(since, until, where)))
-        return {"rows": [{"metric": m, **asdict(t)} for m, t in zip(part.metrics, shown, strict=True)]}
+        fetch = narrowed(request, warehouse, pack, found, since, until, where)
+        return {"rows": [{"metric": m, **asdict(tile)} for m, tile in tiles_of(section_of(found, section), fetch)]}
 
-    return give(request, tiles)
+    return give(request, tiles, sliced=True)
 
 
 @router.get("/dashboards/{name}/sections/{section}/charts/{chart}", response_model=RowsAnswer, responses=documented())
@@ -86,26 +86,19 @@ def chart(
     where: Where = None, compare: Comparison | None = None,
 ) -> Response:
     """The rows behind a chart, with its Vega-Lite specification."""
-    from dataclasses import replace
-
-    from prodsense.charts.dashboards import chart_view
+    from prodsense.web.boards import chart_of, view_of
 
     def data(warehouse: Warehouse) -> dict[str, Any]:
         pack, found = warehouse.find("dashboards", name)
-        part = section_of(found, section)
-        if chart >= len(part.charts):
-            raise WebError(404, f"section {section} of {found.name} has {len(part.charts)} charts, from 0")
-        one = part.charts[chart]
-        declared: Chart = pack.charts[one] if isinstance(one, str) else one
-        if compare is not None and declared.metrics:
-            declared = replace(declared, compare=compare)
-        fetch = PackFetch(warehouse, pack, filters(since, until, where))
-        return view_of(chart_view(declared, fetch, pack.charts))
+        one = chart_of(pack, found, section, chart)
+        if compare is not None and not isinstance(one, str) and one.metrics:
+            one = replace(one, compare=compare)
+        return told(view_of(one, narrowed(request, warehouse, pack, found, since, until, where)))
 
-    return give(request, data)
+    return give(request, data, sliced=True)
 
 
-def view_of(view: ChartView) -> dict[str, Any]:
+def told(view: ChartView) -> dict[str, Any]:
     """A chart's rows and specification; `error` where it could not be drawn."""
     from prodsense.charts.export import to_spec
 
@@ -116,16 +109,26 @@ def view_of(view: ChartView) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def filters(since: Any, until: Any, where: str | None) -> Mapping[str, Any]:
-    """What narrows a dashboard, as a request's options."""
-    return {name: value for name, value in (("since", since), ("until", until), ("where", where)) if value is not None}
+def narrowed(
+    request: Request, warehouse: Warehouse, pack: Pack, board: Dashboard, since: Any, until: Any, where: str | None
+) -> Narrowed:
+    """What a dashboard asks of the warehouse, narrowed as the request says; UsageError for a slice that none of its
+    metrics knows."""
+    from prodsense.web.boards import Narrowed, metrics_of
+    from prodsense.web.slicing import check_filters, slices_of, values_of
 
+    window = {name: day for name, day in (("since", since), ("until", until)) if day is not None}
+    slices, metrics = read_filters(request.query_params), metrics_of(board, pack)
 
-def section_of(dashboard: Dashboard, number: int) -> Section:
-    """A section by its place; WebError 404 where there is none."""
-    if number >= len(dashboard.sections):
-        raise WebError(404, f"{dashboard.name} has {len(dashboard.sections)} sections, from 0")
-    return dashboard.sections[number]
+    def reach(metric: str) -> list[str]:
+        return slices_of(warehouse, pack.name, metric)
+
+    for one in slices:
+        if not any(one in reach(metric) for metric in metrics):
+            check_filters([one], metrics[:1], reach)
+    known = {one: values_of(warehouse, pack.name, one, metrics, reach) for one in slices}
+    where = both(where, condition(slices, known))
+    return Narrowed(warehouse, pack, zone_of(request, None), window, where, slices, reach)
 
 
 def chart_name(chart: str | Chart) -> str:

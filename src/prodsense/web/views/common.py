@@ -17,18 +17,14 @@ from prodsense.contracts.vocabulary import Metric
 from prodsense.errors import ProdsenseError, UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web import rendering
+from prodsense.web import rendering, slicing
 from prodsense.web.api.common import KINDS, Form, encode
 from prodsense.web.asking import Asked
-from prodsense.web.cache import Cache
 from prodsense.web.pictures import NARROW, WIDE, Picture, annotate, slug
 from prodsense.web.security import actor, site
-from prodsense.web.site import Site, policy_of
+from prodsense.web.site import Site
 
 T = TypeVar("T")
-
-#: The most values of a dimension that a filter offers.
-MOST_VALUES = 100
 
 
 def show(request: Request, template: str, title: str, *, status: int = 200, **context: Any) -> HTMLResponse:
@@ -113,36 +109,9 @@ def width_of(request: Request) -> int:
 # -- small answers, kept -----------------------------------------------------------------------------
 
 
-class Kept:
-    """An answer with about how many bytes it takes, as the cache asks."""
-
-    def __init__(self, value: Any):
-        self.value = value
-        # Charts carry their data twice, as a spec and as a table: what they weigh is told by their text.
-        self.weight = len(repr(value.spec)) if isinstance(value, Picture) else 400
-
-
 def keep(request: Request, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
-    """The answer to `key`, computed once for each version of the data and each policy.
-
-    Beside `Site.answer`, for what is made inside one session together with other answers.
-    """
-    state = request.app.state
-    if not hasattr(state, "parts"):
-        # What computes a part holds its request and session: none of it is kept to be computed anew.
-        state.parts = Cache(64 * 2**20, most=0)
-    version = getattr(request.state, "version", None) or site(request).version
-    asked = (policy_of(actor(request)), key)
-
-    def run() -> tuple[str, Kept]:
-        made = Kept(compute())
-        # What a page says where the engine refuses is kept as its answer; that the time was over is none.
-        site(request).watch.check()
-        return version, made
-
-    _, kept = state.parts.get(version, asked, run)
-    found: T = kept.value
-    return found
+    """The answer to `key`, computed once for each version of the data and each policy (`Site.part`)."""
+    return site(request).part(actor(request), key, compute, getattr(request.state, "version", ""))
 
 
 def open_metrics(request: Request, warehouse: Warehouse, pack: Pack) -> list[Metric]:
@@ -168,36 +137,24 @@ def newest(request: Request, warehouse: Warehouse, pack: str) -> datetime | None
 
 
 def slices(request: Request, warehouse: Warehouse, pack: str, metric: str) -> list[str]:
-    """The dimensions that a metric can be sliced by, those it declares first."""
-    from prodsense.metrics.definitions import leaves
-    from prodsense.metrics.paths import reachable
+    """The dimensions that a metric can be sliced by, those it declares first; none where the warehouse refuses."""
 
     def ask() -> list[str]:
-        scope = warehouse.scope(pack)
-        found: Metric = scope.metrics[metric]
-        allowed = [set(reachable(scope, scope.full(leaf.source))) for leaf in leaves(scope, found)]
-        shared = set.intersection(*allowed) if allowed else set()
-        return [d for d in found.by if d in shared] + sorted(shared - set(found.by))
+        return attempt(lambda: slicing.slices_of(warehouse, pack, metric), [])
 
-    return keep(request, ("slices", pack, metric), lambda: attempt(ask, []))
+    return keep(request, ("slices", pack, metric), ask)
 
 
 def values(request: Request, warehouse: Warehouse, pack: str, dimension: str, metrics: Sequence[str]) -> list[Any]:
     """The values of a dimension, by the first of `metrics` that can be sliced by it, the commonest first."""
 
+    def reach(metric: str) -> list[str]:
+        return slices(request, warehouse, pack, metric)
+
     def ask() -> list[Any]:
-        for metric in metrics:
-            if dimension in slices(request, warehouse, pack, metric):
-                result = warehouse.metric(f"{pack}.{metric}", by=dimension, grain="all")
-                rows = sorted(result.rows, key=lambda r: -(_number(r.get(metric))))
-                return [row[dimension] for row in rows[:MOST_VALUES]]
-        return []
+        return slicing.values_of(warehouse, pack, dimension, metrics, reach)
 
-    return keep(request, ("values", pack, dimension, tuple(metrics)), lambda: attempt(ask, []))
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return keep(request, ("values", pack, dimension, tuple(metrics)), ask)
 
 
 def attempt(ask: Callable[[], T], otherwise: T) -> T:

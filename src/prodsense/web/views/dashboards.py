@@ -9,14 +9,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from prodsense.charts.dashboards import chart_view, headline_tiles, policy_view
-from prodsense.charts.fetching import PackFetch
+from prodsense.charts.dashboards import policy_view
 from prodsense.charts.parts import spoken
 from prodsense.contracts.vocabulary import Chart, Dashboard, Section
-from prodsense.errors import UsageError
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
+from prodsense.web import boards
 from prodsense.web.asking import FILTER, RANGES, Asked, condition, text_of
+from prodsense.web.boards import Narrowed, chart_of, metrics_of, section_of, view_of
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
 from prodsense.web.site import Site
@@ -36,6 +36,9 @@ from prodsense.web.views.common import (
 )
 
 router = APIRouter(include_in_schema=False, dependencies=[may("read")])
+
+#: The most values of a dimension that a filter offers.
+MOST_VALUES = 100
 
 
 @router.get("/dashboards")
@@ -107,9 +110,6 @@ def chart(
     """One chart of a section, as a part of its dashboard."""
     with reading(request) as warehouse:
         pack, board = find(warehouse, name)
-        section = section_of(board, place)
-        if not 0 <= number < len(section.charts):
-            raise WebError(404, f"there is no chart {number} in that section")
         asked = Asked.read(request.query_params)
         shown = drawn(request, warehouse, site, pack, board, place, number, asked)
         return show(request, "part_chart.html", spoken(board.name), shown=shown)
@@ -143,42 +143,27 @@ def allowed(warehouse: Warehouse, pack: Pack) -> list[Dashboard]:
     return [board for board in pack.dashboards.values() if warehouse.allows("dashboards", pack.name, board.name)]
 
 
-def section_of(board: Dashboard, place: int) -> Section:
-    if not 0 <= place < len(board.sections):
-        raise WebError(404, f"there is no section {place} in {board.name}")
-    return board.sections[place]
-
-
-def metrics_of(board: Dashboard, pack: Pack) -> list[str]:
-    """All metrics of a dashboard, in order."""
-    found: dict[str, None] = {}
-    for section in board.sections:
-        found.update(dict.fromkeys(section.metrics))
-        for each in section.charts:
-            declared = pack.charts.get(each) if isinstance(each, str) else each
-            found.update(dict.fromkeys(declared.metrics if declared else ()))
-    return list(found)
-
-
 def choices_of(
     request: Request, warehouse: Warehouse, pack: Pack, board: Dashboard
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """The dimensions that filter a dashboard, each with its values as the choices of a form."""
     found = values_of(request, warehouse, pack.name, board.by, metrics_of(board, pack))
-    return [(name, [(text_of(v), text_of(v)) for v in listed]) for name, listed in found.items() if listed]
+    return [
+        (name, [(text_of(v), text_of(v)) for v in listed[:MOST_VALUES]]) for name, listed in found.items() if listed
+    ]
 
 
 def tiles_of(
     request: Request, warehouse: Warehouse, pack: Pack, board: Dashboard, place: int, asked: Asked
 ) -> list[dict[str, Any]]:
     """The headline numbers of a section, each leading to its page in the explorer."""
-    names = board.sections[place].metrics
 
     def ask() -> list[dict[str, Any]]:
-        tiles = headline_tiles(names, fetch_for(request, warehouse, pack, asked, metrics_of(board, pack)))
+        fetch = fetch_for(request, warehouse, pack, asked, metrics_of(board, pack))
+        state = replace(asked, compare="", by=())
         return [
-            {**headline(tile), "address": replace(asked, compare="", by=()).address(f"/explore/{pack.name}.{name}")}
-            for name, tile in zip(names, tiles, strict=True)
+            {**headline(tile), "address": state.address(f"/explore/{pack.name}.{name}")}
+            for name, tile in boards.tiles_of(section_of(board, place), fetch)
         ]
 
     return keep(request, ("tiles", pack.name, board.name, place, asked.address("")), ask)
@@ -189,17 +174,13 @@ def drawn(
     asked: Asked,
 ) -> Picture:
     """One chart of a section, with where its marks, its title and its exports lead."""
-    declared = board.sections[place].charts[number]
-    name = declared if isinstance(declared, str) else declared.name
-    found = pack.charts.get(declared) if isinstance(declared, str) else declared
+    declared = chart_of(pack, board, place, number)
+    found = None if isinstance(declared, str) else declared
     width = width_of(request)
 
     def ask() -> Picture:
         fetch = fetch_for(request, warehouse, pack, asked, metrics_of(board, pack))
-        changed = adapted(found, asked) if found is not None else name
-        view = chart_view(changed, fetch, pack.charts)
-        if found is not None and found.query and (asked.filters or asked.window(newest(request, warehouse, pack.name))):
-            view = replace(view, notes=[*view.notes, "A named query: the page's filters and dates do not change it."])
+        view = view_of(declared if found is None else adapted(found, asked), fetch)
         address, drill, exports = "", {}, []
         if found is not None and found.metrics:
             state = replace(asked, by=found.by, grain="" if found.grain == "all" else (asked.grain or found.grain))
@@ -249,33 +230,14 @@ def drill_of(
     return found
 
 
-class Fetch(PackFetch):
-    """What a page asks of the warehouse, in the state of its address: window and filters apply to every metric."""
-
-    def __init__(self, request: Request, warehouse: Warehouse, pack: Pack, asked: Asked, metrics: Sequence[str]):
-        super().__init__(warehouse, pack, {})
-        self.request, self.asked = request, asked
-        self.window = asked.window(newest(request, warehouse, pack.name))
-        known = values_of(request, warehouse, pack.name, list(asked.filters), metrics) if asked.filters else {}
-        self.where = condition(asked.filters, known)
-
-    def metric(self, names: Sequence[str], **request: Any) -> Any:
-        settings: dict[str, Any] = {"tz": self.request.app.state.site.settings.timezone, **request}
-        if self.where:
-            for name in names:
-                reach = slices(self.request, self.warehouse, self.pack.name, name)
-                missing = [d for d in self.asked.filters if d not in reach]
-                if missing:
-                    raise UsageError(f"{spoken(name)} is not known by {' or '.join(missing)}: take that filter out")
-            settings["where"] = f"({request['where']}) AND {self.where}" if request.get("where") else self.where
-        if "since" not in request and "until" not in request:
-            settings |= self.window
-        return super().metric(names, **settings)
-
-
 def fetch_for(
     request: Request, warehouse: Warehouse, pack: Pack, asked: Asked | None = None, metrics: Sequence[str] = ()
-) -> Fetch:
-    """The fetcher of a page's state."""
-    return Fetch(request, warehouse, pack, asked or Asked(), metrics)
-
+) -> Narrowed:
+    """What a page asks of the warehouse, in the state of its address."""
+    asked = asked or Asked()
+    known = values_of(request, warehouse, pack.name, list(asked.filters), metrics)
+    return Narrowed(
+        warehouse, pack, request.app.state.site.settings.timezone, asked.window(newest(request, warehouse, pack.name)),
+        condition(asked.filters, known), tuple(asked.filters),
+        lambda name: slices(request, warehouse, pack.name, name),
+    )

@@ -21,7 +21,9 @@ from prodsense.warehouse import Warehouse
 from prodsense.web.asking import COMPARISONS, FILTER, GRAINS, RANGES, Asked, condition
 from prodsense.web.pictures import Picture, headline, picture
 from prodsense.web.security import CurrentActor, CurrentSite, WebError, may
+from prodsense.web.slicing import check_filters
 from prodsense.web.views.common import (
+    attempt,
     chips,
     export_links,
     file_of,
@@ -155,7 +157,8 @@ def settings_of(
     request: Request, warehouse: Warehouse, pack: Pack, found: Metric, asked: Asked
 ) -> dict[str, Any]:
     """Window, filter and zone of a request, in the words of `Warehouse.metric`."""
-    known = values_of(request, warehouse, pack.name, list(asked.filters), [found.name]) if asked.filters else {}
+    check_filters(asked.filters, [found.name], lambda name: slices(request, warehouse, pack.name, name))
+    known = values_of(request, warehouse, pack.name, list(asked.filters), [found.name])
     where = condition(asked.filters, known)
     window = asked.window(newest(request, warehouse, pack.name))
     return {**window, **({"where": where} if where else {}), "tz": request.app.state.site.settings.timezone}
@@ -265,21 +268,24 @@ def _headline(
 def board(
     request: Request, warehouse: Warehouse, pack: Pack, found: Metric, dimension: str, asked: Asked
 ) -> dict[str, Any]:
-    """The lines of a leaderboard: label, value, bar (share of the largest), change, address."""
-    settings = settings_of(request, warehouse, pack, found, asked)
-    compare = asked.compare or ("previous" if "since" in settings else "")
+    """The lines of a leaderboard: label, value, bar (share of the largest), whether few rows stand behind it (then it
+    comes after the others), change, address."""
     path = f"/explore/{pack.name}.{found.name}"
     name = f"{pack.name}.{found.name}"
     try:
+        settings = settings_of(request, warehouse, pack, found, asked)
+        compare = asked.compare or ("previous" if "since" in settings else "")
         try:
             result = warehouse.metric(name, by=dimension, grain="all", compare=compare or None, **settings)
         except UsageError:
             result = warehouse.metric(name, by=dimension, grain="all", **settings)
+        few: frozenset[Any] = attempt(lambda: warehouse.few_behind(name, dimension, **settings), frozenset())
     except ProdsenseError as error:
         return {"error": error.message, "lines": [], "more": 0, "address": "", "compared": ""}
     known = [row for row in result.rows if row.get(found.name) is not None]
-    known.sort(key=lambda row: (-float(row[found.name]), label_of(row[dimension])))
-    top = max((abs(float(row[found.name])) for row in known), default=0) or 1.0
+    known.sort(key=lambda row: (row[dimension] in few, -float(row[found.name]), label_of(row[dimension])))
+    ranked = [row for row in known if row[dimension] not in few] or known
+    top = max((abs(float(row[found.name])) for row in ranked), default=0) or 1.0
     lines = []
     for row in known[:LEADERS]:
         value, then = row[found.name], row.get(f"{found.name}_previous")
@@ -288,7 +294,8 @@ def board(
             mood = "good" if (value > then) == (found.better == "up") else "bad"
         lines.append({
             "label": label_of(row[dimension]), "value": format_value(value, found.unit),
-            "bar": round(abs(float(value)) / top * 100, 2), "change": format_change(value, then, found.unit),
+            "bar": min(round(abs(float(value)) / top * 100, 2), 100.0), "few": row[dimension] in few,
+            "change": format_change(value, then, found.unit),
             "mood": mood, "address": asked.address(path, filters=asked.with_filter(dimension, row[dimension])),
         })
     return {
