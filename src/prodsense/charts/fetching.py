@@ -20,7 +20,12 @@ class PackFetch:
         self.filters = dict(filters)
 
     def metric(self, names: Sequence[str], **request: Any) -> Any:
-        return self.warehouse.metric(*(f"{self.pack.name}.{n}" for n in names), **{**self.filters, **request})
+        settings = {**self.filters, **request}
+        # A chart's own condition narrows what the page is filtered to; it does not take its place.
+        conditions = [c for c in (request.get("where"), self.filters.get("where")) if c]
+        if len(conditions) > 1:
+            settings["where"] = " AND ".join(f"({condition})" for condition in conditions)
+        return self.warehouse.metric(*(f"{self.pack.name}.{n}" for n in names), **settings)
 
     def query(self, name: str, params: Mapping[str, Any] | None = None) -> Any:
         return self.warehouse.query(f"{self.pack.name}.{name}", **dict(params or {}))
