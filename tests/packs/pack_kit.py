@@ -1,4 +1,4 @@
-"""What the tests of all packs share: load a folder of tiny CSV files, load it in steps, compare built models."""
+"""What the tests of all packs share: load tiny CSV files, at once or in steps, compare metrics and built models."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import csv
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from oracle_kit import Measure, periods, sliced, value, wrong
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
@@ -132,6 +134,62 @@ def check_steps(pack: Pack, loads: Iterable[Mapping[str, Rows]], at_once: Wareho
                 )
                 assert stepwise == once, name
                 assert "incremental" in modes[name] or not model.partition, f"{name} is built whole each time"
+
+
+class MetricChecks:
+    """The metrics of a pack on its tiny warehouse against the oracle's; each check gives the lines that differ.
+
+    Metrics that share a grain or a slice are asked in one request, as a dashboard does, so that a few requests cover all.
+    """
+
+    def __init__(self, pack: str, expected: Mapping[str, Measure]):
+        self.pack = load_pack(pack)
+        self.expected = expected
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [metric.name for metric in self.pack.metrics.values() if not metric.hidden]
+
+    @cached_property
+    def slices(self) -> list[str]:
+        return sorted({by for name in self.names for by in self.pack.metrics[name].by})
+
+    def _rows(self, warehouse: Warehouse, names: Iterable[str], **asked: Any) -> list[dict[str, Any]]:
+        return warehouse.metric(*(f"{self.pack.name}.{name}" for name in names), **asked).rows
+
+    def without_value(self) -> list[str]:
+        """Metrics of which the oracle knows nothing over all; an error where it does not know those of the pack."""
+        assert self.expected.keys() == set(self.names)
+        return [name for name in self.names if value(self.expected[name]) is None]
+
+    def over_all(self, warehouse: Warehouse, but: Iterable[str] = (), **instead: Any) -> list[str]:
+        """All metrics `but` some; `instead` are values that the oracle has in another way."""
+        names = [name for name in self.names if name not in set(but)]
+        (row,) = self._rows(warehouse, names, grain="all")
+        wanted = {name: instead[name] if name in instead else value(self.expected[name]) for name in names}
+        return [line for name in names for line in wrong(name, {"all": row[name]}, {"all": wanted[name]})]
+
+    def by_period(self, warehouse: Warehouse, grain: str, but: Iterable[str] = ()) -> list[str]:
+        names = [name for name in self.names if name not in set(but)]
+        rows = self._rows(warehouse, names, grain=grain)
+        found = []
+        for name in names:
+            wanted = periods(self.expected[name], grain)
+            # A trailing window has values on days without any row; the oracle looks at days with rows.
+            inside = [r for r in rows if not self.expected[name].rolling or r["period"] in wanted]
+            found += wrong(name, {r["period"]: r[name] for r in inside}, wanted)
+        return found
+
+    def by_slice(self, warehouse: Warehouse, by: str, but: Iterable[str] = (), sparse: bool = False) -> list[str]:
+        """The metrics that name a slice; where `sparse`, one of which nothing counts may be left out."""
+        names = [name for name in self.names if by in self.pack.metrics[name].by and name not in set(but)]
+        rows = self._rows(warehouse, names, by=by, grain="all") if names else []
+        shown = {row[by] for row in rows}
+        found = []
+        for name in names:
+            wanted = {k: v for k, v in sliced(self.expected[name], by).items() if v or k in shown or not sparse}
+            found += wrong(name, {row[by]: row[name] for row in rows}, wanted)
+        return found
 
 
 def errors(page: Any) -> list[str]:
