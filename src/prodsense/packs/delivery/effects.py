@@ -41,7 +41,7 @@ def rate_adaptation(mean_delay_minutes: float | None) -> str | None:
 
 def batch_adaptation_rating(warehouse: Warehouse, as_of: Any = None) -> dict[str, Any]:
     """Rate each driver with a delivered delivery in the 30 days up to `as_of` (default: the newest day)."""
-    warehouse.ready("delivery", {"delivery.delivery_facts", "delivery.deliveries"})
+    warehouse.ready("delivery", ["delivery_facts", "deliveries"])
     found = warehouse.engine.query(
         "SELECT driver_id, COUNT(CASE WHEN delivery_type = 'batched' THEN delay_minutes END) AS rated_deliveries,"
         " mean(CASE WHEN delivery_type = 'batched' THEN delay_minutes END) AS avg_batch_delay"
@@ -250,7 +250,7 @@ def _finite(value: float) -> float | None:
 
 def _delivered(warehouse: Warehouse, columns: str, start_date: Any, end_date: Any) -> pa.Table:
     """Columns of delivered deliveries from `start_date` to `end_date`, both days inside; None is open."""
-    warehouse.ready("delivery", {"delivery.delivery_facts", "delivery.deliveries"})
+    warehouse.ready("delivery", ["delivery_facts", "deliveries"])
     return warehouse.engine.query(
         f"SELECT {columns} FROM delivery.deliveries WHERE is_delivered"
         " AND (CAST(:start_date AS DATE) IS NULL OR date_partition >= CAST(:start_date AS DATE))"

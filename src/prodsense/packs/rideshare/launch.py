@@ -63,7 +63,7 @@ def carpool_launch_effect(
     from prodsense.inference.causal_staggered import staggered_did
     from prodsense.metrics import periods
 
-    warehouse.ready("rideshare", {"rideshare.bookings"})
+    warehouse.ready("rideshare", ["bookings"])
     (span,) = warehouse.engine.query(_SPAN).to_pylist()
     if span["last_at"] is None:
         raise UsageError("no booking has been loaded")

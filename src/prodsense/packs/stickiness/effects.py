@@ -16,7 +16,7 @@ from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared, covariate_columns
 
-from .people import last_whole_day, ready, span_of_activity
+from .people import PACK, last_whole_day, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +55,9 @@ def feature_impact_on_stickiness(
 
     if not 1 <= adoption_days <= 14:
         raise UsageError(f"adoption_days is from 1 to 14, before the fourth week; not {adoption_days}")
-    ready(warehouse, "members", "active_days", "feature_days", "session_facts", "user_tiers", "user_engagement_tiers")
+    warehouse.ready(
+        PACK, ["members", "active_days", "feature_days", "session_facts", "user_tiers", "user_engagement_tiers"]
+    )
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     params = {"first": first, "last": last, "days": adoption_days}
@@ -216,7 +218,7 @@ def creation_vs_consumption_stickiness(
 
     if days < 1 or chances < 1:
         raise UsageError("days and chances are 1 or more")
-    ready(warehouse, "members", "active_days")
+    warehouse.ready(PACK, ["members", "active_days"])
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     if (last - first).days + 1 < 2 * days:

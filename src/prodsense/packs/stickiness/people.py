@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 PACK = "stickiness"
 
 
-def ready(warehouse: Warehouse, *names: str) -> None:
-    """Make sure that these relations of the pack are there."""
-    warehouse.ready(PACK, {f"{PACK}.{name}" for name in names})
-
-
 def slices_of(by: str | Sequence[str] | None) -> dict[str, str]:
     """Slices of a user by name → SQL over members (with ``tenure_days``); UsageError for one that users do not have."""
     from .metrics import DIMENSIONS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .people import ready
+from .people import PACK
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -22,7 +22,7 @@ def stream_activity(warehouse: Warehouse) -> list[dict[str, Any]]:
     """
     from prodsense.realtime.tablestream import TableStream
 
-    ready(warehouse, "user_events", "users", "active_event_types", "event_log")
+    warehouse.ready(PACK, ["user_events", "users", "active_event_types", "event_log"])
     engine = warehouse.engine
     internal = engine.query("SELECT user_id FROM stickiness.users WHERE is_internal ORDER BY user_id")[
         "user_id"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 
-from .people import last_whole_day, ready, span_of_activity
+from .people import PACK, last_whole_day, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -175,7 +175,7 @@ def _window(
     warehouse: Warehouse, days: int, horizon: int, as_of: Any
 ) -> tuple[pa.Table, str, dict[str, Any]]:
     """One row a user active in the window before the last `horizon` days: its engagement, retention and LTV."""
-    ready(warehouse, "members", "active_days", "session_facts", "feature_days", "user_ltv")
+    warehouse.ready(PACK, ["members", "active_days", "session_facts", "feature_days", "user_ltv"])
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     split = last - timedelta(days=horizon)
@@ -249,7 +249,7 @@ def session_pattern_quality_analysis(
         raise UsageError("min_sessions is 1 or more")
     if survey.lower() not in ("csat", "nps"):
         raise UsageError(f"survey is csat or nps, not {survey!r}")
-    ready(warehouse, "members", "session_facts", "user_ltv", "survey_responses")
+    warehouse.ready(PACK, ["members", "session_facts", "user_ltv", "survey_responses"])
     last = None
     if as_of is not None:
         _, newest = span_of_activity(warehouse)

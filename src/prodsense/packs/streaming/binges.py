@@ -9,7 +9,7 @@ from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared
 
-from .common import floats, moment_of, ready
+from .common import PACK, floats, moment_of
 from .habits import binges_sql
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def binge_driver_analysis(
 
     if days < 1:
         raise UsageError("days is 1 or more")
-    ready(warehouse, "sessions", "viewers", "titles")
+    warehouse.ready(PACK, ["sessions", "viewers", "titles"])
     text = binges_sql(episodes, hours) + _PAIRS
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "episodes": episodes}
     table = warehouse.engine.query(text, params)
@@ -221,7 +221,7 @@ def binge_retention_impact(
 
     if days < 7 or horizon < 1:
         raise UsageError("days is 7 or more, horizon 1 or more")
-    ready(warehouse, "sessions", "viewers", "titles", "subscription_log")
+    warehouse.ready(PACK, ["sessions", "viewers", "titles", "subscription_log"])
     moment = moment_of(warehouse, as_of)
     until = moment.date() - timedelta(days=horizon)
     params = {

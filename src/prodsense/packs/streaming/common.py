@@ -13,16 +13,11 @@ if TYPE_CHECKING:
 PACK = "streaming"
 
 
-def ready(warehouse: Warehouse, *names: str) -> None:
-    """Make sure that these relations of the pack are there."""
-    warehouse.ready(PACK, {f"{PACK}.{name}" for name in names})
-
-
 def moment_of(warehouse: Warehouse, as_of: datetime | None = None) -> datetime:
     """`as_of`, or the newest start of a session; UsageError where nobody ever watched."""
     if as_of is not None:
         return as_of
-    ready(warehouse, "sessions")
+    warehouse.ready(PACK, ["sessions"])
     found = warehouse.engine.query("SELECT MAX(started_at) AS newest FROM streaming.sessions")["newest"][0].as_py()
     if found is None:
         raise UsageError(

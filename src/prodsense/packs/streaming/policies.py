@@ -6,19 +6,12 @@ Those about the registry read the newest version of each metric in metric_regist
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from functools import partial
 
 from prodsense.contracts.vocabulary import Policy
+from prodsense.packs.computed import PackFunction
 
-
-def _check(name: str) -> Callable[..., Any]:
-    def run(warehouse: Any) -> Any:
-        return getattr(import_module(f"{__package__}.registry"), name)(warehouse)
-
-    return run
-
+_check = partial(PackFunction, __package__, "registry")
 
 POLICIES = (
     Policy(
