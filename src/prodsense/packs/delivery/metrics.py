@@ -148,8 +148,8 @@ DIMENSIONS = (
     ),
     Dimension(
         "load_level",
-        "Load that a run of an algorithm met, by orders considered: low (lower half of runs), medium, high, peak"
-        " (top tenth).",
+        "Load that a run of an algorithm met, by orders considered: low (lower half of"
+        " runs), medium, high, peak (top tenth).",
         {"algorithm_runs": "load_level"},
         "Load",
     ),

@@ -16,8 +16,8 @@ ANALYSES = (
         "launch",
         as_of("the newest booking"),
         Param("confidence", "number", 0.95, "Level of the interval."),
-        Param("aggregate", "text", "dynamic", "dynamic (by weeks since launch), group, calendar, simple or"
-              " group_time."),
+        Param("aggregate", "text", "dynamic", "dynamic (by weeks since launch),"
+              " group, calendar, simple or group_time."),
         kind="analysis",
     ),
     funnel_analysis(

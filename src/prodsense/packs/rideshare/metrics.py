@@ -151,9 +151,9 @@ DIMENSIONS = (
     Dimension("matched_passengers_in_batch", "Riders matched into the same ride.", {"rides": "riders"}, "Riders"),
     Dimension(
         "cancellation_reason",
-        "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason; else"
-        " poor_eta when the wait was longer than promised, long_wait from ten minutes on, matching_problem when nobody"
-        " was found.",
+        "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason;"
+        " else poor_eta when the wait was longer than promised, long_wait from ten minutes on,"
+        " matching_problem when nobody was found.",
         {"cancellations": "cancellation_reason"}, "Reason",
     ),
     Dimension(
@@ -176,8 +176,8 @@ METRICS = (
     ),
     Metric(
         "price_sensitive_rider_share",
-        "Share of Carpool riders who are price-sensitive, of those whose segment is known. By ride_type beside"
-        " Regular.",
+        "Share of Carpool riders who are price-sensitive, of those whose segment"
+        " is known. By ride_type beside Regular.",
         "share", "up",
         "ratio(COUNT(DISTINCT CASE WHEN is_price_sensitive THEN rider_user_key END), COUNT(DISTINCT CASE WHEN"
         " is_price_sensitive IS NOT NULL THEN rider_user_key END))",
@@ -205,8 +205,8 @@ METRICS = (
     ),
     Metric(
         "driver_utilisation_rate",
-        "Time of drivers with a rider on board over their time online. Time online counts where the ride starts that"
-        " it leads to.",
+        "Time of drivers with a rider on board over their time online. Time online counts"
+        " where the ride starts that it leads to.",
         "share", "up", "ratio(SUM(occupied_seconds), SUM(online_seconds))", source="driver_time",
         by=(*_DRIVERS, *_WHERE),
     ),
@@ -390,8 +390,8 @@ METRICS = (
     ),
     # Voices
     _rider_answer(
-        "carpool_rider_csat", "Mean satisfaction score (CSAT, 1 to 5) of riders on Carpool rides. By ride_type"
-        " beside Regular.",
+        "carpool_rider_csat", "Mean satisfaction score (CSAT, 1 to 5) of riders on"
+        " Carpool rides. By ride_type beside Regular.",
         where="respondent = 'rider' AND kind = 'satisfaction' AND topic = 'overall'",
         by=("ride_type", *_WHERE, *_RIDERS),
     ),
@@ -446,8 +446,8 @@ METRICS = (
         sql=rate_by_kind("by_driver", "cause_number"), by=("ride_type", *_WHERE, *_DRIVERS, "cancellation_reason"),
     ),
     _complaint(
-        "carpool_complaint_rate", "Complaints about Carpool rides over Carpool rides; by category, out of all"
-        " Carpool rides.",
+        "carpool_complaint_rate", "Complaints about Carpool rides over Carpool rides;"
+        " by category, out of all Carpool rides.",
         "share", sql=rate_by_kind("complaints", "category_number"), by=("complaint_category", *_WHERE),
     ),
     *(

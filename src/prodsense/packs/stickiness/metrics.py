@@ -416,8 +416,8 @@ METRICS = (
     ),
     Metric(
         "social_media_sentiment",
-        "Share of positive less share of negative mentions on social media, -1 to 1, of those whose sentiment is"
-        " known.",
+        "Share of positive less share of negative mentions on social media, -1 to 1,"
+        " of those whose sentiment is known.",
         "score", "up", _SENTIMENT, source="mentions",
     ),
 )

@@ -25,10 +25,8 @@ def slices_of(by: str | Sequence[str] | None) -> dict[str, str]:
     names = list(dict.fromkeys(name for name in names if name))
     for name in names:
         if name not in known:
-            raise UsageError(
-                "users cannot be told apart by"
-                f" {name}.{did_you_mean(name, set(known)) or ' Known: ' + ', '.join(known)}"
-            )
+            hint = did_you_mean(name, set(known)) or f" Known: {', '.join(known)}"
+            raise UsageError(f"users cannot be told apart by {name}.{hint}")
     return {name: known[name] for name in names}
 
 

@@ -29,8 +29,8 @@ ANALYSES = (
     ),
     _algorithm(
         "binge_session_identification",
-        "Binges: one user watches 3 or more episodes of one series within 24 hours; each with its start, end and"
-        " episodes.",
+        "Binges: one user watches 3 or more episodes of one series within 24 hours;"
+        " each with its start, end and episodes.",
         "habits",
         _EPISODES, _HOURS, *WINDOW, _AS_OF,
     ),
@@ -46,8 +46,8 @@ ANALYSES = (
     ),
     _algorithm(
         "trend_and_seasonality_analysis",
-        "A metric's series split into trend, season and rest (STL), with how strong each is; for any metric of"
-        " the pack.",
+        "A metric's series split into trend, season and rest (STL), with how"
+        " strong each is; for any metric of the pack.",
         "seasons",
         Param("metric", "text", "total_streaming_hours", "A metric of this pack."),
         Param("grain", "text", "day", "day, week or month."),
@@ -59,9 +59,8 @@ ANALYSES = (
     ),
     _algorithm(
         "binge_driver_analysis",
-        "Which characteristics of titles and of users go with bingeing: shares of users and series that are"
-        " binged, each"
-        " beside the others, and adjusted for all other characteristics. Observational.",
+        "Which characteristics of titles and of users go with bingeing: shares of users and series that are binged,"
+        " each beside the others, and adjusted for all other characteristics. Observational.",
         "binges",
         _EPISODES, _HOURS,
         Param("days", "integer", 56, "Days back."),
@@ -69,9 +68,8 @@ ANALYSES = (
     ),
     _algorithm(
         "binge_retention_impact",
-        "Do users who binge stay subscribed longer than like users who do not? Adjusted for how much they"
-        " watched before"
-        " and who they are (doubly robust). Observational.",
+        "Do users who binge stay subscribed longer than like users who do not? Adjusted for how much they watched"
+        " before and who they are (doubly robust). Observational.",
         "binges",
         _EPISODES, _HOURS,
         Param("days", "integer", 28, "Days in which a user binges or not; what they are compared by comes before."),
@@ -80,9 +78,8 @@ ANALYSES = (
     ),
     _algorithm(
         "content_roi_model",
-        "Return on titles with a known cost: payments of their viewers, shared by watched time, against it."
-        " Attribution,"
-        " not effect.",
+        "Return on titles with a known cost: payments of their viewers, shared by watched"
+        " time, against it. Attribution, not effect.",
         "titles",
         Param("monthly_price", "number", None, "Price of a month where a subscription has none."),
         _AS_OF,
@@ -110,9 +107,8 @@ ANALYSES = (
     ),
     _algorithm(
         "churn_prevention_targeting",
-        "Whom to turn to before they leave: users by risk (churn_scores, or as predicted), with what to offer"
-        " them and a"
-        " group at random to leave alone, so that the campaign can be judged.",
+        "Whom to turn to before they leave: users by risk (churn_scores, or as predicted), with what to offer them and"
+        " a group at random to leave alone, so that the campaign can be judged.",
         "churn",
         Param("share", "number", 0.1, "Of the subscribers at most this share, the highest risks first."),
         Param("min_risk", "number", 0.0, "And none whose risk is lower."),
@@ -124,8 +120,7 @@ ANALYSES = (
     _algorithm(
         "show_unique_viewers_dedup",
         "Viewers of a show over all its episodes and profiles, each counted once, by account and by profile;"
-        " beside what"
-        " summing episodes would tell.",
+        " beside what summing episodes would tell.",
         "audience",
         Param("series_key", "integer", None, "One series; all by default."),
         *WINDOW, _AS_OF,

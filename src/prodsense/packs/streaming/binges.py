@@ -235,8 +235,8 @@ def binge_retention_impact(
     binged = floats(people, "is_binger") == 1
     if people.num_rows < 2 * LEAST:
         raise UsageError(
-            f"{people.num_rows} subscribers of {until} watched a series in the {days} days before; {2 * LEAST}"
-            f" are needed"
+            f"{people.num_rows} subscribers of {until} watched a series in the {days} days before;"
+            f" {2 * LEAST} are needed"
         )
     row, balance = compared(people, binged, "stays", covariates, confidence, sides=("bingers", "others"), share=True)
     row = {"outcome": f"still subscribed {horizon} days later", **row}

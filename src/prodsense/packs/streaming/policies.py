@@ -26,9 +26,8 @@ POLICIES = (
     ),
     Policy(
         "single_metric_overoptimization_guard",
-        "No decision on one metric alone: each metric of time watched in the registry names satisfaction,"
-        " completion and"
-        " retention beside it (counter_metrics), all registered, and a page that leads with one shows them too.",
+        "No decision on one metric alone: each metric of time watched in the registry names satisfaction, completion"
+        " and retention beside it (counter_metrics), all registered, and a page that leads with one shows them too.",
         check=_check("hours_are_not_alone"),
     ),
     Policy(
