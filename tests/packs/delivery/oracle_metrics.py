@@ -50,9 +50,8 @@ def measures(city: City, as_of: date = date(2024, 4, 30)) -> dict[str, Measure]:
     def of_visits(rows: list[Row]) -> Value:
         return ratio(distinct([r for r in rows if r["reported"]], "visit"), distinct(rows, "visit"))
 
-    def frequent_first(rows: list[Row], segment: str) -> list[Row]:
-        """The segment's rows where they are not sliced away."""
-        return [r for r in rows if r[segment] == "frequent"] or rows
+    def of_frequent(rows: list[Row], segment: str, gone: bool) -> Measure:
+        return one(rows, lambda a: share(r["returned"] != gone for r in a), focus=(segment, "frequent"))
 
     def pay(rows: list[Row]) -> Value:
         return total(r["pay"] for r in rows)
@@ -124,12 +123,10 @@ def measures(city: City, as_of: date = date(2024, 4, 30)) -> dict[str, Measure]:
         "food_quality_csat": scored(customers, "food"),
         "overall_customer_csat": scored(customers, "overall"),
         "customer_nps": one(customers, lambda a: nps(r["nps"] for r in a)),
-        "batched_customer_retention_rate": one(
-            city.window_customers(ripe),
-            lambda a: share(r["returned"] for r in frequent_first(a, "frequent_batched_customer"))),
-        "batched_customer_churn_rate": one(
-            city.window_customers(ripe),
-            lambda a: share(not r["returned"] for r in frequent_first(a, "frequent_batched_customer"))),
+        "batched_customer_retention_rate": of_frequent(
+            city.window_customers(ripe), "frequent_batched_customer", gone=False),
+        "batched_customer_churn_rate": of_frequent(
+            city.window_customers(ripe), "frequent_batched_customer", gone=True),
         "driver_earnings_per_hour": Measure([Leaf(earnings, pay), online], ratio),
         "driver_earnings_per_trip": Measure(
             [Leaf(earnings, pay), Leaf(delivered, lambda a: distinct(a, "trip"))], ratio),
@@ -148,8 +145,8 @@ def measures(city: City, as_of: date = date(2024, 4, 30)) -> dict[str, Measure]:
         "driver_instruction_clarity_score": scored(drivers, "clarity"),
         "driver_pay_fairness_score": scored(drivers, "fairness"),
         "driver_multi_order_ease_score": scored(drivers, "ease"),
-        "frequent_batch_driver_churn_rate": one(
-            city.window_drivers(ripe), lambda a: share(not r["returned"] for r in frequent_first(a, "frequent_batch_driver"))),
+        "frequent_batch_driver_churn_rate": of_frequent(
+            city.window_drivers(ripe), "frequent_batch_driver", gone=True),
         "restaurant_satisfaction_score": scored(city.answers("restaurant"), ""),
         "batched_pickup_issue_rate": one(pickups, of_visits),
         "logistics_cost_per_order": Measure(

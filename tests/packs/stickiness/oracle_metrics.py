@@ -53,10 +53,9 @@ def measures(p: Platform) -> dict[str, Measure]:
 
     def adoption(feature: str) -> Measure:
         def of(rows: list[Row]) -> Value:
-            own = [r for r in rows if r["activity_base"] == "DAU"] or rows
-            used = [r for r in own if any(e["feature"] == feature for e in r["events"])]
-            return ratio(distinct(used, "subject"), distinct(own, "subject"))
-        return one(bases, of)
+            used = [r for r in rows if any(e["feature"] == feature for e in r["events"])]
+            return ratio(distinct(used, "subject"), distinct(rows, "subject"))
+        return one(bases, of, focus=("activity_base", "DAU"))
 
     views = [e for e in events if e["viewed"]]
 

@@ -44,13 +44,6 @@ def _share_of_orders(flag: str) -> str:
 
 _FOOD = "issue_type IN ('cold_food', 'poor_condition')"
 
-# Both segments have a row each day: the value is that of frequent ones, but in the slice of the others.
-_OF_FREQUENT = (
-    "CASE WHEN COUNT(*) FILTER (WHERE segment = 'frequent') > 0"
-    " THEN ratio(SUM(CASE WHEN segment = 'frequent' THEN {0} END), SUM(CASE WHEN segment = 'frequent' THEN {1} END))"
-    " ELSE ratio(SUM({0}), SUM({1})) END"
-)
-
 _SAVING = "(" + " - ".join(
     f"ratio(SUM(CASE WHEN arm = '{arm}' THEN cost_cents END) / 100.0,"
     f" COUNT(*) FILTER (WHERE arm = '{arm}' AND is_delivered))"
@@ -361,8 +354,9 @@ METRICS = (
         "Share of customers with at least two batched orders in 28 days who order again in the following 28. Of each"
         " period, the last day whose following 28 days have passed. Sliced by frequent_batched_customer, all other"
         " customers of the window stand beside.",
-        "share", "up", _OF_FREQUENT.format("returned", "customers"),
-        source="customer_windows", by=("frequent_batched_customer",), last=True, matures=28,
+        "share", "up", "ratio(SUM(returned), SUM(customers))", source="customer_windows",
+        focus=("frequent_batched_customer", "segment = 'frequent'"), by=("frequent_batched_customer",),
+        last=True, matures=28,
     ),
     Metric(
         "batched_customer_churn_rate",
@@ -461,7 +455,8 @@ METRICS = (
     ),
     _part(
         "frequent_batch_driver_retention", "The drivers who go on delivering.", "share",
-        sql=_OF_FREQUENT.format("returned", "drivers"), source="driver_windows", last=True, matures=28,
+        sql="ratio(SUM(returned), SUM(drivers))", source="driver_windows",
+        focus=("frequent_batch_driver", "segment = 'frequent'"), last=True, matures=28,
     ),
     # Restaurants
     Metric(
