@@ -305,9 +305,8 @@ def session_pattern_quality_analysis(
 def _many_short_less_few_long(pattern: Any, y: Any, minutes: Any, days: Any, confidence: float) -> dict[str, Any]:
     """Difference of means with Welch's interval; and that of least squares given time a day and days there."""
     import numpy as np
-    from scipy import stats
 
-    from prodsense.inference.causal_result import numbers
+    from prodsense.inference.causal_result import numbers, welch
     from prodsense.inference.ols import ols
 
     empty: dict[str, Any] = {"difference": None, "at_equal_time": None}
@@ -320,12 +319,9 @@ def _many_short_less_few_long(pattern: Any, y: Any, minutes: Any, days: Any, con
             "reason": f"known of {len(a)} users with many short and {len(b)} with few long sessions;"
             f" {LEAST} of each are needed",
         }
-    parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
-    if sum(parts) == 0:
+    difference = welch(a, b, confidence)
+    if difference["std_error"] is None:
         return {**empty, "reason": "all users have the same value"}
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
-    difference = numbers(float(a.mean() - b.mean()), sum(parts) ** 0.5, freedom, confidence)
-    difference["p_value"] = float(stats.ttest_ind(a, b, equal_var=False).pvalue)
     beside = [
         column - column.mean()
         for column in (np.log(np.maximum(minutes[known], 1e-3)), days[known])
