@@ -86,6 +86,19 @@ def tiny_warehouses(pack: str, name: str) -> tuple[Any, Any, Any]:
     return built, read, own
 
 
+def simulated_warehouse(pack: str, name: str, scope: str = "session", **options: Any) -> Any:
+    """A fixture, to be bound to `name`: a warehouse with what a pack simulates, and what was planted in it."""
+
+    @pytest.fixture(scope=scope, name=name)  # type: ignore[call-overload]
+    def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, dict[str, Any]]]:
+        path = tmp_path_factory.mktemp(name) / f"{pack}.duckdb"
+        truth = simulated_file(pack, path, **options)
+        with prodsense.warehouse.open(path) as warehouse:
+            yield warehouse, truth
+
+    return made
+
+
 def tiny_rows(pack: str) -> dict[str, Rows]:
     """The tiny rows as text, by table, in the order of the contracts."""
     folder = tiny_folder(pack)
