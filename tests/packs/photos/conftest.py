@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-import pytest
-from pack_kit import tiny_warehouses
+from pack_kit import simulated_warehouse, tiny_warehouses
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
@@ -35,11 +34,5 @@ def made(tables: Mapping[str, Any]) -> Warehouse:
 
 
 built_app, app, own_app = tiny_warehouses("photos", "app")
-
-
-@pytest.fixture(scope="session")
-def planted() -> Iterator[tuple[Warehouse, dict[str, Any]]]:
-    """A simulated app of four weeks with everything planted, and what that is."""
-    found = load_pack("photos").simulate(days=28, scale=0.6, seed=7)
-    with made(found.tables) as warehouse:
-        yield warehouse, dict(found.truth)
+#: Four weeks with everything planted.
+planted = simulated_warehouse("photos", "planted", days=28, scale=0.6, seed=7)
