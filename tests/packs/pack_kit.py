@@ -48,12 +48,33 @@ def tiny_file(pack: str, path: Path) -> Path:
 
 def simulated_file(pack: str, path: Path | str, **options: Any) -> dict[str, Any]:
     """Load what a pack simulates into a new warehouse file and build it; what was planted."""
-    made = load_pack(pack).simulate(**options)
     with prodsense.warehouse.open(path) as warehouse:
-        report = warehouse.ingest(made.tables, pack=pack)
-        assert report.quarantined == 0, str(report)
-        assert warehouse.build(pack).ok
+        return load_simulated(warehouse, pack, **options)
+
+
+def load_simulated(
+    warehouse: Warehouse, pack: str, tables: Iterable[str] = (), models: Iterable[str] = (), **options: Any
+) -> dict[str, Any]:
+    """Load what a pack simulates (only these tables) and build it (only these models); what was planted."""
+    made = load_pack(pack).simulate(**options)
+    report = warehouse.ingest({name: made.tables[name] for name in tables or made.tables}, pack=pack)
+    assert report.quarantined == 0, str(report)
+    report = warehouse.build(pack, only=[f"{pack}.{model}" for model in models] or None)
+    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
     return dict(made.truth)
+
+
+def twenty_clean(pack: str, seed: int, **options: Any) -> Iterator[tuple[int, Warehouse]]:
+    """Twenty products in which nothing is planted, by seed from `seed` on; see `load_simulated`."""
+    for each in range(seed, seed + 20):
+        with prodsense.warehouse.open(":memory:") as warehouse:
+            assert load_simulated(warehouse, pack, seed=each, clean=True, **options) == {}
+            yield each, warehouse
+
+
+def required_columns(pack: Pack) -> dict[str, set[str]]:
+    """The columns of each table that a row must have."""
+    return {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in pack.tables.items()}
 
 
 @contextmanager

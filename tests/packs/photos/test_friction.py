@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from pack_kit import twenty_clean
 
 from prodsense.errors import UsageError
 from prodsense.packs import load_pack
@@ -56,12 +57,11 @@ def test_what_is_planted_is_found(planted: tuple[Warehouse, dict[str, Any]]) -> 
 @pytest.mark.slow
 def test_clean_apps_are_silent() -> None:
     fired = []
-    for seed in range(20):
-        with made(PACK.simulate(days=14, scale=0.3, seed=100 + seed, clean=True).tables) as app:
-            for entry in app.detect(pack="photos").extras["checked"]:
-                assert entry["state"] != "refused", entry
-                if entry["state"] == "fired":
-                    fired.append((entry["detector"], seed))
+    for seed, app in twenty_clean("photos", 100, days=14, scale=0.3):
+        for entry in app.detect(pack="photos").extras["checked"]:
+            assert entry["state"] != "refused", entry
+            if entry["state"] == "fired":
+                fired.append((entry["detector"], seed))
     assert fired == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pack_kit import errors, tiny_folder
+from pack_kit import errors, required_columns, tiny_folder
 
 import prodsense.warehouse
 from prodsense.charts.page import render_page
@@ -20,7 +20,7 @@ PACK = load_pack("photos")
 
 
 def test_only_keys_and_what_an_event_is_are_required() -> None:
-    required = {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in PACK.tables.items()}
+    required = required_columns(PACK)
     assert {name: columns for name, columns in required.items() if columns} == {
         "upload_events": {"upload_id", "step", "event_type", "timestamp"}, "uploads": {"upload_id"},
         "upload_attempts": {"upload_id", "attempt_number"}, "upload_edits": {"upload_id"}, "drafts": {"draft_id"},
