@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import random
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from oracle_kit import Measure, periods, sliced, value, wrong
 
@@ -30,13 +32,7 @@ def tiny_folder(pack: str) -> Path:
 
 def load_tiny(warehouse: Warehouse, pack: str, folder: Path | None = None) -> None:
     """Load every CSV of a folder (by default the pack's tiny one) in the order of the contracts, and build."""
-    for table in load_pack(pack).tables:
-        path = (folder or tiny_folder(pack)) / f"{table}.csv"
-        if path.exists():
-            report = warehouse.ingest(path, table=f"{pack}.{table}")
-            assert report.quarantined == 0, str(report)
-    report = warehouse.build(pack)
-    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+    load_rows(pack, warehouse, {path.stem: path for path in (folder or tiny_folder(pack)).glob("*.csv")})
 
 
 def tiny_file(pack: str, path: Path) -> Path:
@@ -44,6 +40,55 @@ def tiny_file(pack: str, path: Path) -> Path:
     with prodsense.warehouse.open(path) as warehouse:
         load_tiny(warehouse, pack)
     return path
+
+
+def load_rows(pack: str, warehouse: Warehouse, tables: Mapping[str, Any], *models: str) -> dict[str, str]:
+    """Add rows (dicts, Arrow data, a file) and build all models, or those named; how each was built."""
+    for name in load_pack(pack).tables:
+        if name in tables:
+            data = tables[name]
+            if isinstance(data, list):
+                columns = dict.fromkeys(column for row in data for column in row)
+                data = pa.table({column: [row.get(column) for row in data] for column in columns})
+            report = warehouse.ingest(data, table=f"{pack}.{name}")
+            assert report.quarantined == 0, str(report)
+    report = warehouse.build(pack, only=[f"{pack}.{name}" for name in models] or None)
+    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+    return {entry.model: entry.mode for entry in report}
+
+
+@contextmanager
+def made_of(pack: str, tables: Mapping[str, Any], *models: str) -> Iterator[Warehouse]:
+    """A warehouse in memory with these rows, built; see `load_rows`."""
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        load_rows(pack, warehouse, tables, *models)
+        yield warehouse
+
+
+def check_any_order(
+    pack: str, rows: Sequence[tuple[str, dict[str, Any]]], models: Sequence[str], rng: random.Random
+) -> dict[str, str]:
+    """Rows (table, row) loaded in three random parts must give the models of all at once; how the last part was built."""
+    def load(warehouse: Warehouse, part: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, str]:
+        tables: dict[str, list[dict[str, Any]]] = {}
+        for table, row in part:
+            tables.setdefault(table, []).append(row)
+        return load_rows(pack, warehouse, tables, *models)
+
+    def held(warehouse: Warehouse) -> dict[str, list[str]]:
+        return {name: sorted(map(repr, warehouse.show(f"{pack}.{name}", limit=None).rows)) for name in models}
+
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        load(warehouse, rows)
+        at_once = held(warehouse)
+    shuffled = rng.sample(rows, len(rows))
+    low, high = sorted(rng.sample(range(1, len(rows)), 2))
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        modes = {}
+        for part in (shuffled[:low], shuffled[low:high], shuffled[high:]):
+            modes = load(warehouse, part)
+        assert held(warehouse) == at_once
+    return modes
 
 
 def simulated_file(pack: str, path: Path | str, **options: Any) -> dict[str, Any]:

@@ -7,14 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pack_kit import errors, required_columns, tiny_folder
+from pack_kit import errors, load_rows, required_columns, tiny_folder
 
 import prodsense.warehouse
 from prodsense.charts.page import render_page
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
-
-from .conftest import fill
 
 PACK = load_pack("photos")
 
@@ -72,7 +70,7 @@ def test_day_by_day_equals_at_once(app: Warehouse) -> None:
     events = [{**row, "event_date": row["timestamp"][:10]} for row in csv.DictReader(files.pop("upload_events").open())]
     modes = set()
     with prodsense.warehouse.open(":memory:") as warehouse:
-        fill(warehouse, files)
+        load_rows("photos", warehouse, files)
         for days in (("2024-03-01",), ("2024-03-03", "2024-03-04"), ("2024-03-02",)):
             rows = [{k: v or None for k, v in row.items()} for row in events if row["event_date"] in days]
             warehouse.ingest(pa.Table.from_pylist(rows), table="photos.upload_events")
