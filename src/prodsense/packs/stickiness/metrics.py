@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.packs.shapes import net_promoter_score
 
 _OF_USERS = ("demographics", "age_group", "gender", "region", "acquisition_source", "campaign", "tenure", "device")
 _OF_COHORTS = ("signup_cohort", "signup_week", "signup_month", *_OF_USERS)
@@ -394,7 +395,7 @@ METRICS = (
     Metric(
         "survey_nps",
         "Net promoter score, -100 to 100: percent who answered 9 or 10 less percent who answered 0 to 6.",
-        "score", "up", "100 * (share(score >= 9) - share(score <= 6))",
+        "score", "up", net_promoter_score(),
         source="survey_answers", where="survey_type = 'nps'", by=_OF_USERS,
     ),
     Metric(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from functools import partial
 
 from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
+from prodsense.packs.shapes import net_promoter_score
 
 _OF_TITLES = ("genre", "content_age", "production_type")
 _OF_USERS = ("age_group", "region", "subscription_tier", "time_period", "experiment_arm")
@@ -441,7 +442,7 @@ METRICS = (
     Metric(
         "platform_nps", "Net promoter score, -100 to 100: percent who answered 9"
         " or 10 less percent who answered 0 to 6.",
-        "score", "up", "100 * (share(score >= 9) - share(score <= 6))",
+        "score", "up", net_promoter_score(),
         source="survey_answers", where="survey_type = 'nps'", by=_OF_USERS,
     ),
     _opinion(
