@@ -15,9 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prodsense.contracts.vocabulary import Analysis, Param
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 CONFIDENCE = Param("confidence", "number", 0.95, "Level of the intervals; significance is one less it.")
 WINDOW = (
@@ -57,3 +61,10 @@ def algorithm(
 ) -> Analysis:
     """An analysis that is the function of its name in the pack's `module`."""
     return Analysis(name, says, PackFunction(package, module, name), params, kind, standalone)
+
+
+def floats(table: pa.Table, name: str) -> np.ndarray:
+    """A column as floats, NaN where it is null."""
+    import numpy as np
+
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=float)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared, covariate_columns
+from prodsense.packs.computed import floats
 
 from .people import PACK, last_whole_day, span_of_activity
 
@@ -226,8 +227,8 @@ def creation_vs_consumption_stickiness(
     params = {"last": last, "split": last - timedelta(days=days), "begin": last - timedelta(days=2 * days),
               "chances": chances}
     table = warehouse.engine.query(_CREATORS, params)
-    made = table["creations"].to_numpy(zero_copy_only=False).astype(float)
-    later = table["stickiness_days"].to_numpy(zero_copy_only=False).astype(float) / days
+    made = floats(table, "creations")
+    later = floats(table, "stickiness_days") / days
     group = np.where(made == 0, 0, np.where(made * 2 >= chances, 2, 1))
     rows = []
     for number, name in ((2, "creators"), (1, "occasional creators"), (0, "consumers")):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
+from prodsense.packs.computed import floats
 
 from .people import PACK, last_whole_day, span_of_activity
 
@@ -93,8 +94,8 @@ def engagement_ltv_correlation(
     if days < 1 or horizon < 1:
         raise UsageError("days and horizon are 1 or more")
     table, sql, params = _window(warehouse, days, horizon, as_of)
-    ltv = _floats(table, "ltv")
-    back = _floats(table, "is_retained")
+    ltv = floats(table, "ltv")
+    back = floats(table, "is_retained")
     has_ltv, mixed = int(np.isfinite(ltv).sum()), min(back.sum(), (1 - back).sum())
     notes = [f"{OBSERVATIONAL}: what goes along with value need not cause it"]
     if has_ltv < LEAST:
@@ -108,7 +109,7 @@ def engagement_ltv_correlation(
         )
     rows = []
     for name in ENGAGEMENT:
-        x = _floats(table, name)
+        x = floats(table, name)
         row: dict[str, Any] = {"metric": name, "users": int(np.isfinite(x).sum())}
         row |= _spearman(x, ltv, confidence) if has_ltv >= LEAST else dict.fromkeys(_SPEARMAN)
         known = np.isfinite(x)
@@ -193,10 +194,6 @@ def _window(
     return table, sql, params
 
 
-def _floats(table: pa.Table, name: str) -> Any:
-    return table[name].to_numpy(zero_copy_only=False).astype(float)
-
-
 # -- patterns of sessions -----------------------------------------------------------------------------
 
 PATTERNS = ("many short", "many long", "few short", "few long")
@@ -258,17 +255,17 @@ def session_pattern_quality_analysis(
     table = warehouse.engine.query(_PATTERNS, params)
     if table.num_rows < LEAST:
         raise UsageError(f"{table.num_rows} users have {min_sessions} sessions of known length; {LEAST} are needed")
-    per_day, length = _floats(table, "per_day"), _floats(table, "length")
+    per_day, length = floats(table, "per_day"), floats(table, "length")
     cut = float(np.median(per_day)) if many is None else many
     reach = float(np.median(length)) if long_minutes is None else long_minutes
     pattern = np.where(per_day >= cut, 0, 2) + np.where(length >= reach, 1, 0)
-    outcomes = {"ltv": _floats(table, "ltv"), "satisfaction": _floats(table, "satisfaction")}
+    outcomes = {"ltv": floats(table, "ltv"), "satisfaction": floats(table, "satisfaction")}
     rows = []
     for place, name in enumerate(PATTERNS):
         mine = pattern == place
         row: dict[str, Any] = {"pattern": name, "users": int(mine.sum())}
         for label, values in (("sessions_per_day", per_day), ("minutes_per_session", length),
-                              ("minutes_per_day", _floats(table, "minutes_per_day"))):
+                              ("minutes_per_day", floats(table, "minutes_per_day"))):
             row[label] = float(values[mine].mean()) if mine.any() else None
         for label, values in outcomes.items():
             known = values[mine & np.isfinite(values)]
@@ -279,7 +276,7 @@ def session_pattern_quality_analysis(
         rows.append(row)
     comparison = {
         label: _many_short_less_few_long(
-            pattern, values, _floats(table, "minutes_per_day"), _floats(table, "days"), confidence
+            pattern, values, floats(table, "minutes_per_day"), floats(table, "days"), confidence
         )
         for label, values in outcomes.items()
     }

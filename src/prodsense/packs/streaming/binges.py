@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared
+from prodsense.packs.computed import floats
 
-from .common import PACK, floats, moment_of
+from .common import PACK, moment_of
 from .habits import binges_sql
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prodsense.errors import UsageError
 
@@ -31,10 +31,3 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def floats(table: Any, name: str) -> Any:
-    """A column as floats; NaN is null."""
-    import numpy as np
-
-    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=float)
