@@ -274,11 +274,13 @@ class Warehouse:
     def ready(self, pack: str, relations: Iterable[str] | None = None) -> None:
         """Make sure that models are there: build those never built, and say when others are stale.
 
-        `relations` are those about to be read (all models of the pack by default).
+        `relations` are those about to be read (all models of the pack by default); bare names are the pack's own.
         """
         from prodsense.build import status
         from prodsense.ingest import ensure_tables
 
+        if relations is not None:
+            relations = [name if "." in name else f"{pack}.{name}" for name in relations]
         models, tables = self.definitions([pack])
         read = [name for name in (relations if relations is not None else models) if name in models]
         if relations is not None:

@@ -89,16 +89,6 @@ def test_names_may_carry_the_pack(ask: Ask) -> None:
         ask("delivery.orders")
 
 
-def test_row_filters_hold_on_every_path_to_a_relation(engine: DuckDBEngine, rows: dict[str, list]) -> None:  # type: ignore[type-arg]
-    """What a role may not read counts neither in the source nor as the value of a slice."""
-    allowed = {"shop.orders": "status = 'done'", "shop.customers": "tier = 'gold'"}
-    request = Request(["orders", "tickets"], by="tier", row_filters=allowed)
-    found = {row["tier"]: row["orders"] for row in run(engine, request, scope(engine.columns)).rows}
-    gold = {c[0] for c in rows["customers"] if c[2] == "gold"}
-    done = [o for o in rows["orders"] if o[6] == "done"]
-    assert found == {"gold": sum(o[1] in gold for o in done), None: sum(o[1] not in gold for o in done)}
-
-
 def test_special_words_as_names(engine: DuckDBEngine) -> None:
     """`user` unquoted is the session's user in DuckDB and PostgreSQL, not the column."""
     special = {d.name: d for d in (*DIMENSIONS, Dimension("user", "Customer.", {"customers": "customer_id"}))}

@@ -1,15 +1,19 @@
-"""What the tests of all packs share: load a folder of tiny CSV files, load it in steps, compare built models."""
+"""What the tests of all packs share: load tiny CSV files, at once or in steps, compare metrics and built models."""
 
 from __future__ import annotations
 
 import csv
+import random
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from oracle_kit import Measure, periods, sliced, value, wrong
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
@@ -28,13 +32,7 @@ def tiny_folder(pack: str) -> Path:
 
 def load_tiny(warehouse: Warehouse, pack: str, folder: Path | None = None) -> None:
     """Load every CSV of a folder (by default the pack's tiny one) in the order of the contracts, and build."""
-    for table in load_pack(pack).tables:
-        path = (folder or tiny_folder(pack)) / f"{table}.csv"
-        if path.exists():
-            report = warehouse.ingest(path, table=f"{pack}.{table}")
-            assert report.quarantined == 0, str(report)
-    report = warehouse.build(pack)
-    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+    load_rows(pack, warehouse, {path.stem: path for path in (folder or tiny_folder(pack)).glob("*.csv")})
 
 
 def tiny_file(pack: str, path: Path) -> Path:
@@ -44,14 +42,84 @@ def tiny_file(pack: str, path: Path) -> Path:
     return path
 
 
+def load_rows(pack: str, warehouse: Warehouse, tables: Mapping[str, Any], *models: str) -> dict[str, str]:
+    """Add rows (dicts, Arrow data, a file) and build all models, or those named; how each was built."""
+    for name in load_pack(pack).tables:
+        if name in tables:
+            data = tables[name]
+            if isinstance(data, list):
+                columns = dict.fromkeys(column for row in data for column in row)
+                data = pa.table({column: [row.get(column) for row in data] for column in columns})
+            report = warehouse.ingest(data, table=f"{pack}.{name}")
+            assert report.quarantined == 0, str(report)
+    report = warehouse.build(pack, only=[f"{pack}.{name}" for name in models] or None)
+    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
+    return {entry.model: entry.mode for entry in report}
+
+
+@contextmanager
+def made_of(pack: str, tables: Mapping[str, Any], *models: str) -> Iterator[Warehouse]:
+    """A warehouse in memory with these rows, built; see `load_rows`."""
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        load_rows(pack, warehouse, tables, *models)
+        yield warehouse
+
+
+def check_any_order(
+    pack: str, rows: Sequence[tuple[str, dict[str, Any]]], models: Sequence[str], rng: random.Random
+) -> dict[str, str]:
+    """Rows (table, row) loaded in three random parts must give the models of all at once; how the last part was built."""
+    def load(warehouse: Warehouse, part: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, str]:
+        tables: dict[str, list[dict[str, Any]]] = {}
+        for table, row in part:
+            tables.setdefault(table, []).append(row)
+        return load_rows(pack, warehouse, tables, *models)
+
+    def held(warehouse: Warehouse) -> dict[str, list[str]]:
+        return {name: sorted(map(repr, warehouse.show(f"{pack}.{name}", limit=None).rows)) for name in models}
+
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        load(warehouse, rows)
+        at_once = held(warehouse)
+    shuffled = rng.sample(rows, len(rows))
+    low, high = sorted(rng.sample(range(1, len(rows)), 2))
+    with prodsense.warehouse.open(":memory:") as warehouse:
+        modes = {}
+        for part in (shuffled[:low], shuffled[low:high], shuffled[high:]):
+            modes = load(warehouse, part)
+        assert held(warehouse) == at_once
+    return modes
+
+
 def simulated_file(pack: str, path: Path | str, **options: Any) -> dict[str, Any]:
     """Load what a pack simulates into a new warehouse file and build it; what was planted."""
-    made = load_pack(pack).simulate(**options)
     with prodsense.warehouse.open(path) as warehouse:
-        report = warehouse.ingest(made.tables, pack=pack)
-        assert report.quarantined == 0, str(report)
-        assert warehouse.build(pack).ok
+        return load_simulated(warehouse, pack, **options)
+
+
+def load_simulated(
+    warehouse: Warehouse, pack: str, tables: Iterable[str] = (), models: Iterable[str] = (), **options: Any
+) -> dict[str, Any]:
+    """Load what a pack simulates (only these tables) and build it (only these models); what was planted."""
+    made = load_pack(pack).simulate(**options)
+    report = warehouse.ingest({name: made.tables[name] for name in tables or made.tables}, pack=pack)
+    assert report.quarantined == 0, str(report)
+    report = warehouse.build(pack, only=[f"{pack}.{model}" for model in models] or None)
+    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
     return dict(made.truth)
+
+
+def twenty_clean(pack: str, seed: int, **options: Any) -> Iterator[tuple[int, Warehouse]]:
+    """Twenty products in which nothing is planted, by seed from `seed` on; see `load_simulated`."""
+    for each in range(seed, seed + 20):
+        with prodsense.warehouse.open(":memory:") as warehouse:
+            assert load_simulated(warehouse, pack, seed=each, clean=True, **options) == {}
+            yield each, warehouse
+
+
+def required_columns(pack: Pack) -> dict[str, set[str]]:
+    """The columns of each table that a row must have."""
+    return {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in pack.tables.items()}
 
 
 @contextmanager
@@ -82,6 +150,19 @@ def tiny_warehouses(pack: str, name: str) -> tuple[Any, Any, Any]:
             yield warehouse
 
     return built, read, own
+
+
+def simulated_warehouse(pack: str, name: str, scope: str = "session", **options: Any) -> Any:
+    """A fixture, to be bound to `name`: a warehouse with what a pack simulates, and what was planted in it."""
+
+    @pytest.fixture(scope=scope, name=name)  # type: ignore[call-overload]
+    def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, dict[str, Any]]]:
+        path = tmp_path_factory.mktemp(name) / f"{pack}.duckdb"
+        truth = simulated_file(pack, path, **options)
+        with prodsense.warehouse.open(path) as warehouse:
+            yield warehouse, truth
+
+    return made
 
 
 def tiny_rows(pack: str) -> dict[str, Rows]:
@@ -132,6 +213,62 @@ def check_steps(pack: Pack, loads: Iterable[Mapping[str, Rows]], at_once: Wareho
                 )
                 assert stepwise == once, name
                 assert "incremental" in modes[name] or not model.partition, f"{name} is built whole each time"
+
+
+class MetricChecks:
+    """The metrics of a pack on its tiny warehouse against the oracle's; each check gives the lines that differ.
+
+    Metrics that share a grain or a slice are asked in one request, as a dashboard does, so that a few requests cover all.
+    """
+
+    def __init__(self, pack: str, expected: Mapping[str, Measure]):
+        self.pack = load_pack(pack)
+        self.expected = expected
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [metric.name for metric in self.pack.metrics.values() if not metric.hidden]
+
+    @cached_property
+    def slices(self) -> list[str]:
+        return sorted({by for name in self.names for by in self.pack.metrics[name].by})
+
+    def _rows(self, warehouse: Warehouse, names: Iterable[str], **asked: Any) -> list[dict[str, Any]]:
+        return warehouse.metric(*(f"{self.pack.name}.{name}" for name in names), **asked).rows
+
+    def without_value(self) -> list[str]:
+        """Metrics of which the oracle knows nothing over all; an error where it does not know those of the pack."""
+        assert self.expected.keys() == set(self.names)
+        return [name for name in self.names if value(self.expected[name]) is None]
+
+    def over_all(self, warehouse: Warehouse, but: Iterable[str] = (), **instead: Any) -> list[str]:
+        """All metrics `but` some; `instead` are values that the oracle has in another way."""
+        names = [name for name in self.names if name not in set(but)]
+        (row,) = self._rows(warehouse, names, grain="all")
+        wanted = {name: instead[name] if name in instead else value(self.expected[name]) for name in names}
+        return [line for name in names for line in wrong(name, {"all": row[name]}, {"all": wanted[name]})]
+
+    def by_period(self, warehouse: Warehouse, grain: str, but: Iterable[str] = ()) -> list[str]:
+        names = [name for name in self.names if name not in set(but)]
+        rows = self._rows(warehouse, names, grain=grain)
+        found = []
+        for name in names:
+            wanted = periods(self.expected[name], grain)
+            # A trailing window has values on days without any row; the oracle looks at days with rows.
+            inside = [r for r in rows if not self.expected[name].rolling or r["period"] in wanted]
+            found += wrong(name, {r["period"]: r[name] for r in inside}, wanted)
+        return found
+
+    def by_slice(self, warehouse: Warehouse, by: str, but: Iterable[str] = (), sparse: bool = False) -> list[str]:
+        """The metrics that name a slice; where `sparse`, one of which nothing counts may be left out."""
+        names = [name for name in self.names if by in self.pack.metrics[name].by and name not in set(but)]
+        rows = self._rows(warehouse, names, by=by, grain="all") if names else []
+        shown = {row[by] for row in rows}
+        found = []
+        for name in names:
+            wanted = {k: v for k, v in sliced(self.expected[name], by).items() if v or k in shown or not sparse}
+            found += wrong(name, {row[by]: row[name] for row in rows}, wanted)
+        return found
 
 
 def errors(page: Any) -> list[str]:

@@ -121,6 +121,8 @@ def test_an_empty_warehouse_answers_nothing_and_refuses_with_a_reason(pack: Pack
         assert warehouse.build(pack.name).ok
         names = [f"{pack.name}.{metric.name}" for metric in pack.metrics.values() if not metric.hidden]
         assert all(row[name.rpartition(".")[2]] is None for row in warehouse.metric(*names, grain="all").rows for name in names)
+        assert not pack.detectors or warehouse.detect(pack=pack.name).rows == []
+        assert [result.name for result in warehouse.policies(pack=pack.name) if not result.holds] == []
         for ask, artefacts in ((warehouse.query, pack.queries), (warehouse.analyze, pack.analyses), (warehouse.policies, pack.policies)):
             for name in artefacts:
                 try:

@@ -85,6 +85,7 @@ def test_any_split_equals_micro_batches_late_and_repeated_events_included(engine
     assert again.totals == stream.totals == batched.totals
     assert again.counts == stream.counts == batched.counts
     assert again.position == (0 if events else None)
+    assert again.closed == len({row[:2] for row in rows})
 
 
 class Crash(BaseException):

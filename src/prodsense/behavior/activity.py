@@ -448,11 +448,7 @@ def active_users(
     """Distinct users active in trailing windows, straight from events (see `Activity.active_users`)."""
     events = events_of(events)
     moment = events.as_of(as_of, tz)
-    table = daily.one_dimension(events, by)
-    condition, params = daily.qualify(table, (event,) if isinstance(event, str) else tuple(event))
-    params["as_of"] = moment
-    kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
-    sql = daily.gaps_sql(daily.user_days_sql(daily.active_days_sql(table, tz, kept)))
+    sql, params = daily.gaps_until(events, moment, event, by, tz)
     gaps = Gaps.of(events.engine.query(sql, params))
     return active_users_of(
         gaps, windows, by, moment, tz, notes=events.notes(), statements=((sql, params),), dialect=events.engine.dialect

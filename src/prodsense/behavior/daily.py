@@ -15,7 +15,7 @@ Two sums over user days are all that rolling counts, lifecycle and retention nee
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from prodsense.behavior.events import EventTable
@@ -71,6 +71,16 @@ def qualify(events: EventTable, names: Sequence[str]) -> tuple[str, dict[str, An
         raise UsageError(f"to tell {names[0]!r} from other events, name the event column (--event)")
     params = {f"event_{i}": name for i, name in enumerate(names)}
     return f"event_name IN ({', '.join(':' + name for name in params)})", params
+
+
+def gaps_until(
+    events: EventTable, moment: datetime, event: str | Sequence[str], by: str, tz: str
+) -> tuple[str, dict[str, Any]]:
+    """SELECT of gap cells of what happened up to `moment`, of these events (any by default), and its parameters."""
+    table = one_dimension(events, by)
+    condition, params = qualify(table, (event,) if isinstance(event, str) else tuple(event))
+    kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
+    return gaps_sql(user_days_sql(active_days_sql(table, tz, kept))), {**params, "as_of": moment}
 
 
 def open_periods(rows: Iterable[Mapping[str, Any]], column: str, grain: str, over: date) -> tuple[date, ...]:

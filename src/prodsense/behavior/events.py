@@ -25,7 +25,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from prodsense.engines.base import comma, quoted
 from prodsense.errors import UsageError
 from prodsense.metrics import periods
-from prodsense.metrics.reading import condition_sql, find_column, is_file, read_data, read_file, relation_columns
+from prodsense.metrics.reading import (
+    Holder,
+    condition_sql,
+    find_column,
+    held,
+    is_file,
+    read_data,
+    read_file,
+    relation_columns,
+)
 
 __all__ = ["EventTable", "is_file", "read_file"]
 
@@ -38,7 +47,7 @@ FORMS = ("auto", "sql", "kernel")
 
 
 @dataclass(frozen=True)
-class EventTable:
+class EventTable(Holder):
     """Events of an engine's relation, or of data in memory, under fixed names.
 
     Make one with `EventTable.of` (a relation of an engine) or `EventTable.read` (a frame, Arrow data or a file).
@@ -86,30 +95,9 @@ class EventTable:
 
         They are held in an engine in memory unless `engine` is given. `close` releases it.
         """
-        from prodsense.engines import open_engine
-
-        owned = ExitStack()
-        try:
-            if engine is None:
-                engine = open_engine(":memory:")
-                owned.callback(engine.close)
-            relation = owned.enter_context(engine.temporary(read_data(data)))
-            names = (dimensions,) if isinstance(dimensions, str) else tuple(dimensions)
+        names = (dimensions,) if isinstance(dimensions, str) else tuple(dimensions)
+        with held(read_data(data), engine) as (engine, relation, owned):
             return cls(engine, relation, user, time, event, names, device, where, _owned=owned)._checked()
-        except BaseException:
-            owned.close()
-            raise
-
-    def close(self) -> None:
-        """Release the engine and data of `read`; nothing to do for a relation of a warehouse."""
-        if self._owned is not None:
-            self._owned.close()
-
-    def __enter__(self) -> EventTable:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- checks --------------------------------------------------------------------------------------
 

@@ -232,20 +232,25 @@ class Walk:
             yield rows, offsets
             done = upto
 
+    def _laid_out(self, rows: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Of windows end to end: each row's steps as bits, moment and window; each window's first row by step."""
+        import numpy as np
+
+        _, moments, codes = self.arrays
+        unit = np.zeros(len(rows), dtype=np.int64)
+        unit[offsets[1:]] = 1
+        first = np.full((len(offsets), len(self.shape.steps)), -1, dtype=np.int64)
+        first[:, 0] = offsets
+        return self.mask[codes[rows]], moments[rows], np.cumsum(unit), first
+
     def ordered(self, rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Ordered: each step by the latest row before it that reached the step before."""
         import numpy as np
 
-        facts, (_, moments, codes) = self._facts, self.arrays
-        bits, moment = self.mask[codes[rows]], moments[rows]
-        here = np.arange(len(rows))
-        unit = np.zeros(len(rows), dtype=np.int64)
-        unit[offsets[1:]] = 1
-        unit = np.cumsum(unit)
-        begin = offsets[unit]
+        facts = self._facts
+        bits, moment, unit, first = self._laid_out(rows, offsets)
+        here, begin = np.arange(len(rows)), offsets[unit]
         hits = {0: here == begin}
-        first = np.full((len(offsets), len(self.shape.steps)), -1, dtype=np.int64)
-        first[:, 0] = offsets
         for i in self.shape.required[1:]:
             p = facts["before"][i]
             found = (bits >> i & 1).astype(bool)
@@ -272,16 +277,10 @@ class Walk:
         """Strict: the row before reached the step before, or an optional one between."""
         import numpy as np
 
-        facts, (_, moments, codes) = self._facts, self.arrays
-        bits, moment = self.mask[codes[rows]], moments[rows]
-        here = np.arange(len(rows))
-        unit = np.zeros(len(rows), dtype=np.int64)
-        unit[offsets[1:]] = 1
-        unit = np.cumsum(unit)
-        begin = offsets[unit]
+        facts = self._facts
+        bits, moment, unit, first = self._laid_out(rows, offsets)
+        here, begin = np.arange(len(rows)), offsets[unit]
         hits = {0: here == begin}
-        first = np.full((len(offsets), len(self.shape.steps)), -1, dtype=np.int64)
-        first[:, 0] = offsets
         for i in range(1, len(self.shape.steps)):
             p = facts["before"][i]
             near = np.zeros(len(rows), dtype=bool)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pyarrow as pa
 
 from prodsense.behavior.cells import Gaps, flows
-from prodsense.behavior.daily import active_days_sql, gaps_sql, one_dimension, open_periods, qualify, user_days_sql
+from prodsense.behavior.daily import gaps_until, open_periods
 from prodsense.behavior.events import Events, events_of
 from prodsense.behavior.result import Answer, days_over
 from prodsense.contracts.options import Period
@@ -47,11 +47,7 @@ def lifecycle(
     if compare not in (None, *COMPARED):
         raise UsageError(f"no comparison named {compare!r}; choose one of {', '.join(COMPARED)}")
     moment = events.as_of(as_of, tz)
-    table = one_dimension(events, by)
-    condition, params = qualify(table, (event,) if isinstance(event, str) else tuple(event))
-    params["as_of"] = moment
-    kept = " AND ".join(filter(None, ["event_time <= :as_of", condition]))
-    sql = gaps_sql(user_days_sql(active_days_sql(table, tz, kept)))
+    sql, params = gaps_until(events, moment, event, by, tz)
     gaps = Gaps.of(events.engine.query(sql, params))
     answer = from_gaps(
         gaps, grain, by, moment, tz, notes=events.notes(), statements=((sql, params),), dialect=events.engine.dialect

@@ -230,6 +230,14 @@ def _effect(study: Study, measure: Measure, control: Moments, treatment: Moments
     return method(control, treatment, outcome, alpha=plan.alpha, names=measure.covariates)
 
 
+def _part_effect(study: Study, measure: Measure, arm: str, of: Mapping[str, Mapping[str, Moments]]) -> Effect:
+    """The same of a part of the units, from moments by arm and measure; RefusalError where they are few."""
+    none = Moments.empty(len(measure.columns))
+    pair = {name: of.get(name, {}).get(measure.name) or none for name in (study.plan.control, arm)}
+    estimators.refuse_few(pair, study.plan.min_units)
+    return _effect(study, measure, pair[study.plan.control], pair[arm])
+
+
 def _cluster_effect(study: Study, measure: Measure, pair: Mapping[str, Moments], arm: str, units: Units) -> Effect:
     """The effect where whole clusters were assigned; with strata, by least squares with their fixed effects."""
     plan, outcome = study.plan, measure.outcome
@@ -478,10 +486,8 @@ def _segment(engine: Engine, study: Study, segment: str, findings: Findings) -> 
             for value in values:
                 row: dict[str, Any] = {"segment": segment, "value": value, "metric": measure.name, "arm": arm}
                 try:
-                    pair = {name: gathered.moments.get((name, value), {}).get(measure.name) or
-                            Moments.empty(len(measure.columns)) for name in (study.plan.control, arm)}
-                    estimators.refuse_few(pair, study.plan.min_units)
-                    effect = _effect(study, measure, pair[study.plan.control], pair[arm])
+                    inside = {name: gathered.moments.get((name, value), {}) for name in (study.plan.control, arm)}
+                    effect = _part_effect(study, measure, arm, inside)
                     effects.append(effect)
                     lines.append({**row, **numbers(effect, sequential=study.plan.sequential,
                                                    tuned_for=study.plan.tuned_for), "refused": None})
@@ -546,10 +552,7 @@ def _series(engine: Engine, study: Study, findings: Findings) -> list[dict[str, 
                 continue
             for arm in study.plan.treatments:
                 try:
-                    pair = {name: so_far.get(name, {}).get(measure.name) or Moments.empty(len(measure.columns))
-                            for name in (study.plan.control, arm)}
-                    estimators.refuse_few(pair, study.plan.min_units)
-                    effect = _effect(study, measure, pair[study.plan.control], pair[arm])
+                    effect = _part_effect(study, measure, arm, so_far)
                 except RefusalError:
                     continue
                 shown = numbers(effect, sequential=study.plan.sequential, tuned_for=study.plan.tuned_for)

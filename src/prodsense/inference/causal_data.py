@@ -17,7 +17,7 @@ from prodsense.engines.base import comma, quoted
 from prodsense.errors import UsageError
 from prodsense.inference.ols import Array, Codes
 from prodsense.metrics import periods
-from prodsense.metrics.reading import condition_sql, find_column, read_data, relation_columns
+from prodsense.metrics.reading import Holder, condition_sql, find_column, held, read_data, relation_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ LARGEST = 1e140
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Holder):
     """Rows to estimate from: an engine's relation, or data in memory.
 
     Make one with `Sample.of` (a relation of an engine) or `Sample.read` (a file, frame, Arrow data or rows). `where`
@@ -60,34 +60,13 @@ class Sample:
         They are held in an engine in memory unless `engine` is given. `close` releases it. Of a metric's answer the
         periods that are not over are left out: they would look like a fall.
         """
-        from prodsense.engines import open_engine
-
-        owned = ExitStack()
-        try:
-            if engine is None:
-                engine = open_engine(":memory:")
-                owned.callback(engine.close)
-            rows = read_data(data)
-            if getattr(data, "incomplete", ()) and "period" in rows.column_names:
-                open_ones = set(data.incomplete)
-                rows = rows.filter([period not in open_ones for period in rows["period"].to_pylist()])
-            relation = owned.enter_context(engine.temporary(rows))
-            condition_sql(where)
+        rows = read_data(data)
+        if getattr(data, "incomplete", ()) and "period" in rows.column_names:
+            open_ones = set(data.incomplete)
+            rows = rows.filter([period not in open_ones for period in rows["period"].to_pylist()])
+        condition_sql(where)
+        with held(rows, engine) as (engine, relation, owned):
             return cls(engine, relation, where, relation_columns(engine, relation), _owned=owned)
-        except BaseException:
-            owned.close()
-            raise
-
-    def close(self) -> None:
-        """Release the engine of `read`; nothing to do for a relation of a warehouse."""
-        if self._owned is not None:
-            self._owned.close()
-
-    def __enter__(self) -> Sample:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prodsense.inference.ols import Joint, p_value, quantile_of
+from prodsense.inference.ols import Array, Joint, p_value, quantile_of
 from prodsense.metrics.result import Rows, plain
 
 if TYPE_CHECKING:
@@ -76,6 +76,18 @@ def numbers(
         "estimate": value, "std_error": error, "low": value - reach, "high": value + reach,
         "p_value": p_value(value, error, degrees),
     }
+
+
+def welch(a: Array, b: Array, confidence: float = 0.95) -> dict[str, Any]:
+    """The mean of `a` less that of `b` by Welch's test, as the columns of `numbers`; nulls where neither varies."""
+    parts = [float(values.var(ddof=1)) / len(values) for values in (a, b)]
+    variance = sum(parts)
+    freedom = float("inf")
+    if variance > 0:
+        freedom = variance**2 / sum(
+            part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True)
+        )
+    return numbers(float(a.mean() - b.mean()), variance**0.5, freedom, confidence)
 
 
 def headline(name: str, found: Mapping[str, Any], confidence: float, **more: Any) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from prodsense.errors import UsageError
 from prodsense.inference.detect import TooLittleError
-from prodsense.inference.detect_rules import Row, _counts, _since, matrix, whole_day
-from prodsense.metrics import periods
+from prodsense.inference.detect_rules import Row, concerns, course_of, first_day
 from prodsense.metrics.show import number
 
 
@@ -29,27 +28,16 @@ class Limit:
     ) -> Iterator[Row]:
         if below is None and above is None:
             raise UsageError(f"{self.metric}: say below or above which value it is off")
-        result = warehouse.metric(
-            f"{pack}.{self.metric}", by=self.by, grain=self.grain, as_of=as_of, where=self.where or None,
-            since=_since(as_of, self.grain, 2),
-        )
-        _, metric = warehouse.find("metrics", f"{pack}.{self.metric}")
-        starts, subjects, values = matrix(result, self.metric, self.by)
-        cut = whole_day(result.as_of)
-        over = [
-            i for i, start in enumerate(starts)
-            if start not in set(result.incomplete) and periods.last_day(start, self.grain) <= cut
-        ]
-        if not over:
-            raise TooLittleError(f"{self.metric} has no whole {self.grain} yet")
-        for subject, value in zip(subjects, values[over[-1]].tolist(), strict=True):
+        course = course_of(warehouse, pack, self, self.grain, as_of, first_day(as_of, self.grain, 2))
+        metric, last = course.metric, course.whole(self.grain)[-1]
+        for subject, value in zip(course.subjects, course.values[last].tolist(), strict=True):
             low, high = below is not None and value < below, above is not None and value > above
             if not low and not high:  # NaN, no data, is neither
                 continue
             limit = below if low else above
             assert limit is not None
             yield {
-                "subject": subject, "period": starts[over[-1]], "value": value, "expected": limit, "low": below,
+                "subject": subject, "period": course.starts[last], "value": value, "expected": limit, "low": below,
                 "high": above, "score": abs(value - limit) / abs(limit) if limit else None,
                 "reason": f"{number(value, metric.unit)} is {'below' if low else 'above'} {number(limit, metric.unit)}",
             }  # fmt: skip
@@ -74,21 +62,16 @@ class LevelShift:
         from prodsense.inference.changepoint import change_points
         from prodsense.inference.explain_windows import without_weekdays
 
-        result = warehouse.metric(
-            f"{pack}.{self.metric}", by=self.by, grain="day", as_of=as_of, where=self.where or None,
-            since=_since(as_of, "day", self.history),
-        )
-        _, metric = warehouse.find("metrics", f"{pack}.{self.metric}")
-        starts, subjects, values = matrix(result, self.metric, self.by)
-        cut = whole_day(result.as_of)
-        whole = [i for i, start in enumerate(starts) if start <= cut][-self.history :]
+        course = course_of(warehouse, pack, self, "day", as_of, first_day(as_of, "day", self.history))
+        metric = course.metric
+        whole = [i for i, start in enumerate(course.starts) if start <= course.cut][-self.history :]
         if len(whole) < within + 14:
             raise TooLittleError(f"{self.metric} has {len(whole)} days; a change of level needs {within + 14}")
-        days = [starts[i] for i in whole]
+        days = [course.starts[i] for i in whole]
         weekday = np.array([day.weekday() for day in days])
         calm = np.arange(len(days)) < len(days) - within
-        for column, subject in enumerate(subjects):
-            series = values[whole, column]
+        for column, subject in enumerate(course.subjects):
+            series = course.values[whole, column]
             if metric.unit == "count":
                 series = np.where(np.isfinite(series), series, 0.0)
             known = np.isfinite(series)
@@ -100,7 +83,7 @@ class LevelShift:
                 moved, size = change.after - change.before, abs(change.before)
                 if (days[-1] - at[change.at]).days >= within or abs(change.score) < threshold:
                     continue
-                if abs(moved) < min_change * size or not _counts(moved, metric.better, self.direction):
+                if abs(moved) < min_change * size or not concerns(moved, metric.better, self.direction):
                     continue
                 yield {
                     "subject": subject, "period": at[change.at], "value": change.after, "expected": change.before,

@@ -13,6 +13,7 @@ from prodsense.metrics import periods
 from prodsense.metrics.show import number
 
 if TYPE_CHECKING:
+    from prodsense.contracts.vocabulary import Metric
     from prodsense.inference.seasonal import Array
 
 Row = dict[str, Any]
@@ -39,22 +40,12 @@ class MetricAnomaly:
             raise UsageError(f"{self.metric}: a metric has no series of grain {self.grain}")
         season = SEASONS[self.grain]
         length = self.history or max(60, 10 * season)
-        result = warehouse.metric(
-            f"{pack}.{self.metric}", by=self.by, grain=self.grain, as_of=as_of, where=self.where or None,
-            since=_since(as_of, self.grain, length),
-        )
-        starts, subjects, values = matrix(result, self.metric, self.by)
-        cut = whole_day(result.as_of)
-        whole = [
-            i for i, start in enumerate(starts)
-            if start not in set(result.incomplete) and periods.last_day(start, self.grain) <= cut
-        ][-length - 1 :]
-        if not whole:
-            raise TooLittleError(f"{self.metric} has no whole {self.grain} yet")
-        _, metric = warehouse.find("metrics", f"{pack}.{self.metric}")
+        course = course_of(warehouse, pack, self, self.grain, as_of, first_day(as_of, self.grain, length))
+        whole = course.whole(self.grain)[-length - 1 :]
         yield from series_findings(
-            [starts[i] for i in whole], subjects, values[whole], season=season, unit=metric.unit,
-            better=metric.better, direction=self.direction, threshold=threshold, min_change=min_change,
+            [course.starts[i] for i in whole], course.subjects, course.values[whole], season=season,
+            unit=course.metric.unit, better=course.metric.better, direction=self.direction, threshold=threshold,
+            min_change=min_change,
         )
 
 
@@ -66,29 +57,57 @@ def whole_day(as_of: datetime) -> date:
     return as_of.date() if as_of.hour >= 23 else as_of.date() - timedelta(days=1)
 
 
-def _since(as_of: datetime | None, grain: str, length: int) -> date | None:
+def first_day(as_of: datetime | None, grain: str, length: int) -> date | None:
     """The first day to read for `length` periods before `as_of`; None (all) where that is not known yet."""
     if as_of is None:
         return None
     return periods.shift(periods.start_of(as_of.date(), grain), grain, -length - 1)
 
 
-def matrix(result: Any, metric: str, by: Sequence[str]) -> tuple[list[date], list[str], Array]:
-    """A result by period as a matrix: periods, subjects (``city=Bonn``), values (T, K) with NaN for no data."""
+@dataclass(frozen=True)
+class Course:
+    """A metric by period: `values` (T, K) by periods and subjects (``city=Bonn``), NaN for no data.
+
+    `cut` is the last day that is over; `incomplete` are periods whose windows are not.
+    """
+
+    metric: Metric
+    starts: list[date]
+    subjects: list[str]
+    values: Array
+    cut: date
+    incomplete: frozenset[Any]
+
+    def whole(self, grain: str) -> list[int]:
+        """Places of the periods that are over, oldest first; TooLittleError where none is."""
+        found = [
+            i for i, start in enumerate(self.starts)
+            if start not in self.incomplete and periods.last_day(start, grain) <= self.cut
+        ]
+        if not found:
+            raise TooLittleError(f"{self.metric.name} has no whole {grain} yet")
+        return found
+
+
+def course_of(
+    warehouse: Any, pack: str, rule: Any, grain: str, as_of: datetime | None, since: date | None
+) -> Course:
+    """What a rule watches (`metric`, `by`, `where`) by period, from the day `since` on; all where that is None."""
     import numpy as np
 
+    result = warehouse.metric(f"{pack}.{rule.metric}", by=rule.by, grain=grain, as_of=as_of, since=since,
+                              where=rule.where or None)
     starts = sorted({row["period"] for row in result.rows})
     place = {start: i for i, start in enumerate(starts)}
     columns: dict[str, int] = {}
-    cells = []
     for row in result.rows:
-        column = columns.setdefault(subject_of(row, by), len(columns))
-        cells.append((place[row["period"]], column, row[metric]))
+        columns.setdefault(subject_of(row, rule.by), len(columns))
     values = np.full((len(starts), len(columns)), np.nan)
-    for at, column, value in cells:
-        if value is not None:
-            values[at, column] = value
-    return starts, list(columns), values
+    for row in result.rows:
+        if (value := row[rule.metric]) is not None:
+            values[place[row["period"]], columns[subject_of(row, rule.by)]] = value
+    _, metric = warehouse.find("metrics", f"{pack}.{rule.metric}")
+    return Course(metric, starts, list(columns), values, whole_day(result.as_of), frozenset(result.incomplete))
 
 
 def subject_of(row: Mapping[str, Any], by: Sequence[str]) -> str:
@@ -128,7 +147,7 @@ def series_findings(
             moved = value - expected
             if abs(score) < threshold or abs(moved) < min_change * abs(expected):
                 continue
-            if not _counts(moved, better, direction):
+            if not concerns(moved, better, direction):
                 continue
             good = better in ("up", "down") and (moved > 0) == (better == "up")
             yield {
@@ -145,7 +164,7 @@ def series_findings(
         )
 
 
-def _counts(moved: float, better: str, direction: str) -> bool:
+def concerns(moved: float, better: str, direction: str) -> bool:
     """Whether a move in this direction is what the rule is about."""
     if direction == "bad":
         direction = {"up": "fall", "down": "rise"}.get(better, "both")
@@ -229,7 +248,7 @@ class DropRule:
                 continue
             usual = float(np.median(before))
             moved = now - usual
-            if usual == 0 or abs(moved) < drop * abs(usual) or not _counts(moved, metric.better, self.direction):
+            if usual == 0 or abs(moved) < drop * abs(usual) or not concerns(moved, metric.better, self.direction):
                 continue
             # The range of few windows says little; their mean distance from the median does, widened for few.
             spread = float(np.mean(np.abs(np.array(before) - usual))) * 1.2533 * (1 + 2 / len(before))
@@ -305,21 +324,18 @@ class NoveltyDecay:
     ) -> Iterator[Row]:
         import numpy as np
 
-        result = warehouse.metric(f"{pack}.{self.metric}", by=self.by, grain="day", as_of=as_of,
-                                  since=launch - timedelta(days=4 * days), where=self.where or None)
-        _, metric = warehouse.find("metrics", f"{pack}.{self.metric}")
-        cut = whole_day(result.as_of)
-        if (cut - launch).days + 1 < 3 * days:
-            raise TooLittleError(f"{(cut - launch).days + 1} days since {launch}; {3 * days} show whether a lift lasts")
-        starts, subjects, values = matrix(result, self.metric, self.by)
-        at = np.array([(start - launch).days for start in starts])
-        over = np.array([start <= cut for start in starts])
-        for column, subject in enumerate(subjects):
+        course = course_of(warehouse, pack, self, "day", as_of, launch - timedelta(days=4 * days))
+        metric, values, since = course.metric, course.values, (course.cut - launch).days
+        if since + 1 < 3 * days:
+            raise TooLittleError(f"{since + 1} days since {launch}; {3 * days} show whether a lift lasts")
+        at = np.array([(start - launch).days for start in course.starts])
+        over = at <= since
+        for column, subject in enumerate(course.subjects):
             before, early, late, after = (
                 series[np.isfinite(series)]
                 for series in (
                     values[at < 0, column], values[(at >= 0) & (at < days), column],
-                    values[over & (at > (cut - launch).days - days), column], values[over & (at >= 0), column],
+                    values[over & (at > since - days), column], values[over & (at >= 0), column],
                 )
             )
             if len(before) < days or len(early) < days // 2 + 1 or len(late) < days // 2 + 1:

@@ -25,6 +25,14 @@ def _relation(warehouse: Any, pack: str, table: str, time: str) -> tuple[str, st
     return warehouse.relation(full), column
 
 
+def _last_day(warehouse: Any, relation: str, column: str, as_of: datetime | None) -> date:
+    """The last day that is over at `as_of`, or at the newest row; TooLittleError where there is none."""
+    moment = as_of or newest_of(warehouse, relation, column)
+    if moment is None:
+        raise TooLittleError(f"{relation} holds no rows")
+    return whole_day(moment)
+
+
 def _condition(where: str) -> str:
     """A declared condition as SQL to stand behind AND; empty for none."""
     if not where:
@@ -83,10 +91,7 @@ class Volume:
         import numpy as np
 
         relation, column = _relation(warehouse, pack, self.table, self.time)
-        moment = as_of or newest_of(warehouse, relation, column)
-        if moment is None:
-            raise TooLittleError(f"{relation} holds no rows")
-        last = whole_day(moment)
+        last = _last_day(warehouse, relation, column, as_of)
         first = last - timedelta(days=self.history)
         day, by = f"date_of({comma([column])})", comma(self.by)
         found = warehouse.engine.query(
@@ -123,10 +128,7 @@ class NewValue:
         self, warehouse: Any, *, pack: str, as_of: datetime | None, days: int, min_rows: int, history: int
     ) -> Iterator[Row]:
         relation, column = _relation(warehouse, pack, self.table, self.time)
-        moment = as_of or newest_of(warehouse, relation, column)
-        if moment is None:
-            raise TooLittleError(f"{relation} holds no rows")
-        last = whole_day(moment)
+        last = _last_day(warehouse, relation, column, as_of)
         since = last - timedelta(days=days - 1)
         day, value = f"date_of({comma([column])})", comma([self.column])
         found = warehouse.engine.query(
@@ -187,10 +189,7 @@ class OwnHistory:
         if drop <= 0:
             raise UsageError(f"drop is {drop}; it is the smallest relative change, above 0")
         relation, column = _relation(warehouse, pack, self.table, self.time)
-        moment = as_of or newest_of(warehouse, relation, column)
-        if moment is None:
-            raise TooLittleError(f"{relation} holds no rows")
-        last = whole_day(moment)
+        last = _last_day(warehouse, relation, column, as_of)
         sign = -1.0 if self.direction == "fall" else 1.0
         params = {
             "last": last, "days": days, "windows": windows, "span": days * windows + days, "change": drop,

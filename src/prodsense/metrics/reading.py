@@ -6,9 +6,10 @@ spells them, refuse a condition that does not parse, and say what there is where
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from prodsense.engines.base import quoted
 from prodsense.errors import EngineError, UnsupportedError, UsageError, did_you_mean
@@ -72,6 +73,39 @@ def read_data(data: Any) -> Any:
         f"rows cannot be read from {type(data).__name__};"
         " give a file, an Arrow table, a pandas or Polars frame, or rows"
     )
+
+
+class Holder:
+    """What holds data in memory for as long as it is used; see `held`."""
+
+    _owned: ExitStack | None
+
+    def close(self) -> None:
+        """Release the engine and data of `read`; nothing to do for a relation of a warehouse."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def held(rows: pa.Table, engine: Engine | None) -> Iterator[tuple[Engine, str, ExitStack]]:
+    """Rows as a relation of an engine, by default one in memory, and what releases them: at once if the block fails."""
+    from prodsense.engines import open_engine
+
+    owned = ExitStack()
+    try:
+        if engine is None:
+            engine = open_engine(":memory:")
+            owned.callback(engine.close)
+        yield engine, owned.enter_context(engine.temporary(rows)), owned
+    except BaseException:
+        owned.close()
+        raise
 
 
 def relation_columns(engine: Engine, relation: str) -> dict[str, Any]:

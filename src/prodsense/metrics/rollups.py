@@ -360,8 +360,7 @@ def answering(part: Part, context: Context) -> Rollup | None:
     from sqlglot import exp
 
     request, shape = context.request, part.shape
-    if not context.scope.rollups or shape.form != "plain" or shape.matures or request.tz != "UTC" or request.as_of \
-            or request.row_filters:
+    if not context.scope.rollups or shape.form != "plain" or shape.matures or request.tz != "UTC" or request.as_of:
         return None
     named = set(shape.by)
     if context.filter is not None:

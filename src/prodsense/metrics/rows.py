@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from prodsense.contracts.sql import parse, refuse_clock
+from prodsense.contracts.sql import parse
 from prodsense.contracts.vocabulary import Dimension
 from prodsense.errors import SqlError, UsageError, did_you_mean
 from prodsense.metrics.filters import Literals, bind_filter
@@ -36,21 +36,6 @@ class Context:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
-
-    def seen(self, relation: str, alias: str) -> exp.Expression:
-        """`relation` as its reader may see it: itself, or restricted by the request's row filter."""
-        from sqlglot import exp
-
-        schema, _, name = relation.rpartition(".")
-        table = exp.table_(name, db=schema)
-        condition = self.request.row_filters.get(relation)
-        if condition is None:
-            return exp.alias_(table, alias, table=True) if alias != name else table
-        tree = parse(condition, f"row filter of {relation}")
-        refuse_clock(tree, f"row filter of {relation}")
-        return exp.Subquery(
-            this=exp.select("*").from_(table).where(tree), alias=exp.TableAlias(this=exp.to_identifier(alias))
-        )
 
 
 class Rows:
@@ -221,7 +206,7 @@ class Rows:
         """SELECT `items` from the source and its joins; names lose their table where only one is read."""
         from sqlglot import exp
 
-        query = exp.select(*items, copy=False).from_(self.context.seen(self.relation.name, self.alias))
+        query = exp.select(*items, copy=False).from_(_table(self.relation.name, self.alias))
         for path, alias in self._joins.items():
             step = path[-1]
             parent = self._joins[path[:-1]] if len(path) > 1 else self.alias
@@ -229,7 +214,7 @@ class Rows:
                 exp.EQ(this=exp.column(a, table=parent), expression=exp.column(b, table=alias))
                 for a, b in zip(step.columns, step.target, strict=True)
             ))
-            query = query.join(self.context.seen(step.table, alias), on=on, join_type="left", copy=False)
+            query = query.join(_table(step.table, alias), on=on, join_type="left", copy=False)
         if conditions:
             query = query.where(*conditions, copy=False)
         if not self._joins:
@@ -243,3 +228,11 @@ def _reads_hours(tree: exp.Expression) -> bool:
     from sqlglot import exp
 
     return any(isinstance(node, exp.Anonymous) and node.name.lower() == "hour_of" for node in tree.walk())
+
+
+def _table(relation: str, alias: str) -> exp.Expression:
+    from sqlglot import exp
+
+    schema, _, name = relation.rpartition(".")
+    table = exp.table_(name, db=schema)
+    return exp.alias_(table, alias, table=True) if alias != name else table

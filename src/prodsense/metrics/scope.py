@@ -209,8 +209,8 @@ class Request:
     """What is asked of the metrics, read and checked from what users type.
 
     `since` is inside and `until` outside, both midnights in `tz`. `as_of` None means the newest moment of the
-    sources; a day means its end. An empty `grain` means the metrics' own. `row_filters` maps a relation
-    ("pack.name") to the condition that its rows must meet to be seen at all (what a role may read).
+    sources; a day means its end. An empty `grain` means the metrics' own. Which rows count at all is not asked but
+    granted: see `privacy.guard`.
     """
 
     metrics: tuple[str, ...]
@@ -222,7 +222,6 @@ class Request:
     compare: str
     as_of: datetime | None
     tz: str
-    row_filters: Mapping[str, str]
 
     def __init__(
         self,
@@ -235,7 +234,6 @@ class Request:
         compare: str | None = None,
         as_of: datetime | date | str | None = None,
         tz: str = "UTC",
-        row_filters: Mapping[str, str] | None = None,
     ) -> None:
         """Raises UsageError that says which part is wrong."""
         names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
@@ -262,7 +260,6 @@ class Request:
         read: dict[str, Any] = {
             "metrics": names, "by": slices, "grain": grain or "", "since": first, "until": end,
             "where": (where or "").strip(), "compare": compare or "", "as_of": moment, "tz": tz,
-            "row_filters": dict(row_filters or {}),
         }
         for name, value in read.items():
             object.__setattr__(self, name, value)

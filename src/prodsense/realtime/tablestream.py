@@ -96,6 +96,14 @@ class TableStream:
         """Where events ended; see `SessionState`."""
         return dict(self._counts)
 
+    @property
+    def closed(self) -> int:
+        """Sessions closed so far."""
+        found = self._engine.query(
+            f"SELECT COUNT(DISTINCT session_id || ' ' || text_of(started_at)) AS n FROM {quoted(self.output)}"
+        )
+        return int(found["n"][0].as_py())
+
     def push(self, relation: str, position: Any = None) -> None:
         """Take in a relation with session_id, user_id, event_type, timestamp (UTC) and event_id; commit.
 

@@ -6,15 +6,11 @@ Shares no code with the package: loops over rows, brute force over seconds and d
 
 from __future__ import annotations
 
-import csv
-import math
 from collections import defaultdict
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-TINY = Path(__file__).parent / "tiny"
-Row = dict[str, Any]
+from oracle_kit import Row, ratio, read_tiny, total
 
 # How the free words of the tiny files are meant, by hand.
 ISSUES = {
@@ -33,12 +29,11 @@ WRONG = ("wrong_item", "missing_item", "missing_order")
 
 
 def read(name: str) -> list[Row]:
-    with (TINY / f"{name}.csv").open(newline="") as file:
-        return [{key: cell(key, value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [{key: cell(key, value) for key, value in row.items()} for row in read_tiny("delivery", name)]
 
 
-def cell(key: str, text: str) -> Any:
-    if text == "":
+def cell(key: str, text: str | None) -> Any:
+    if text is None:
         return None
     if key.endswith(("_at", "_timestamp", "_time")) or key == "timestamp":
         return datetime.fromisoformat(text)
@@ -52,30 +47,6 @@ def cell(key: str, text: str) -> Any:
         return float(text)
     except ValueError:
         return {"true": True, "false": False}.get(text, text)
-
-
-def mean(values: Any) -> float | None:
-    known = [float(v) for v in values if v is not None]
-    return sum(known) / len(known) if known else None
-
-
-def ratio(a: float | None, b: float | None) -> float | None:
-    return None if a is None or not b else a / b
-
-
-def total(values: Any) -> float | None:
-    known = [v for v in values if v is not None]
-    return sum(known) if known else None
-
-
-def quantile(values: Any, q: float) -> float | None:
-    known = sorted(v for v in values if v is not None)
-    if not known:
-        return None
-    place = q * (len(known) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(known) - 1)
-    return known[low] + (known[high] - known[low]) * (place - low)
 
 
 def minutes(a: datetime | None, b: datetime | None) -> float | None:

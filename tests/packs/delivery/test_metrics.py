@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from pack_kit import MetricChecks
 
-from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
 from .oracle import City
-from .oracle_metrics import measures, sliced, whole
+from .oracle_metrics import measures
 
-PACK = load_pack("delivery")
-VISIBLE = [m.name for m in PACK.metrics.values() if not m.hidden]
-CITY = City()
-EXPECTED = measures(CITY)
+CHECKS = MetricChecks("delivery", measures(City()))
 
 
-def close(value: float | None) -> object:
-    return None if value is None else pytest.approx(value, rel=1e-9, abs=1e-9)
+def test_every_metric_has_an_expected_value() -> None:
+    assert CHECKS.without_value() == []
 
 
-@pytest.mark.parametrize("name", VISIBLE)
-def test_metric(city: Warehouse, name: str) -> None:
-    rows = city.metric(f"delivery.{name}").rows
-    assert [row[name] for row in rows] == [close(whole(EXPECTED[name]))]
+def test_over_all(city: Warehouse) -> None:
+    assert CHECKS.over_all(city) == []
 
 
-@pytest.mark.parametrize(("name", "by"), [(name, by) for name in VISIBLE for by in PACK.metrics[name].by])
-def test_slices(city: Warehouse, name: str, by: str) -> None:
-    found = {row[by]: row[name] for row in city.metric(f"delivery.{name}", by=by).rows}
-    assert found == {key: close(value) for key, value in sliced(EXPECTED[name], by).items()}
+@pytest.mark.parametrize("by", CHECKS.slices)
+def test_slices(city: Warehouse, by: str) -> None:
+    assert CHECKS.by_slice(city, by) == []

@@ -7,10 +7,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from oracle_kit import Row, mean, ratio, total
 
 from prodsense.warehouse import Warehouse
 
-from .oracle import City, Row, mean, minutes, ratio, total
+from .oracle import City, minutes
 
 CITY = City()
 AS_OF = date(2024, 3, 26)

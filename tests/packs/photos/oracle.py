@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import cache
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache, partial
 from statistics import median
 from typing import Any
 
-from pack_kit import tiny_folder
-
-Row = dict[str, Any]
-Value = float | None
+from oracle_kit import Measure, Of, Row, Value, mean, moment, one, quantile, ratio, read_tiny
 
 SLICES = ("file_size_band", "network_type", "region", "device", "device_age")
 STEPS = (
@@ -28,15 +23,7 @@ CATEGORIES = {
 ALL_CATEGORIES = (
     "network_timeout", "server_error", "media_format_unsupported", "out_of_storage", "permission_denied", "other",
 )
-
-
-def read(table: str) -> list[Row]:
-    with (tiny_folder("photos") / f"{table}.csv").open() as file:
-        return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+read = partial(read_tiny, "photos")
 
 
 def good(status: str | None) -> bool | None:
@@ -231,58 +218,26 @@ class App:
         return found
 
 
-@dataclass
-class Measure:
-    """A function of rows, each with its moment (`at`) and slices."""
-
-    rows: list[Row]
-    of: Callable[[list[Row]], Value]
-
-    def value(self, keep: Callable[[Row], bool] = lambda row: True) -> Value:
-        rows = [row for row in self.rows if keep(row)]
-        return self.of(rows) if rows else None
-
-    def by(self, name: str) -> dict[Hashable, Value]:
-        return {key: self.value(lambda row, key=key: row[name] == key) for key in {row[name] for row in self.rows}}
-
-    def days(self) -> dict[date, Value]:
-        days = {row["at"].date() for row in self.rows}
-        return {day: self.value(lambda row, day=day: row["at"].date() == day) for day in days}
+def measured(rows: list[Row], of: Of) -> Measure:
+    """A metric of rows by the day of their moment."""
+    return one([{**row, "day": row["at"].date()} for row in rows], of)
 
 
-def ratio(a: float, b: float) -> Value:
-    return a / b if b else None
-
-
-def share(name: str) -> Callable[[list[Row]], Value]:
+def share(name: str) -> Of:
     return lambda rows: ratio(sum(bool(r[name]) for r in rows), len(rows))
 
 
-def uploads_with(name: str) -> Callable[[list[Row]], Value]:
+def uploads_with(name: str) -> Of:
     """Uploads with a row of which something holds, over uploads."""
     return lambda rows: ratio(len({r["upload"] for r in rows if r[name]}), len({r["upload"] for r in rows}))
 
 
-def mean(values: list[float]) -> Value:
-    return sum(values) / len(values) if values else None
-
-
-def quantile(values: list[float], q: float) -> Value:
-    if not values:
-        return None
-    values = sorted(values)
-    at = q * (len(values) - 1)
-    low = int(at)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (at - low)
-
-
 def timed(step: str | None, of: Callable[[list[float]], Value], app: App) -> Measure:
     rows = [r for r in app.timings() if step in (None, r["step"])]
-    return Measure(rows, lambda rows: of([r["seconds"] for r in rows]))
+    return measured(rows, lambda rows: of([r["seconds"] for r in rows]))
 
 
-def over(a: str, b: str) -> Callable[[list[Row]], Value]:
+def over(a: str, b: str) -> Of:
     return lambda rows: ratio(sum(r[a] for r in rows), sum(r[b] for r in rows))
 
 
@@ -316,48 +271,48 @@ def measures() -> dict[str, Measure]:
     seconds = {"gallery_load_time": STEPS[1], "camera_load_time": STEPS[2], "edit_apply_time": STEPS[3],
                "data_transfer_time": STEPS[5], "step_time": None}  # fmt: skip
     told = {
-        "upload_success_rate": Measure(logged, share("success")),
-        "upload_success_rate_from_transfer": Measure([u for u in logged if max(u["phases"]) >= 6], share("success")),
-        "transfer_reach_rate": Measure(
+        "upload_success_rate": measured(logged, share("success")),
+        "upload_success_rate_from_transfer": measured([u for u in logged if max(u["phases"]) >= 6], share("success")),
+        "transfer_reach_rate": measured(
             logged, lambda rows: ratio(sum(max(r["phases"]) >= 6 for r in rows), len(rows))
         ),
-        "uploads_started": Measure(logged, lambda rows: float(len(rows))),
-        "funnel_abandonment_rate": Measure(app.reached(), uploads_with("stop")),
-        "upload_speed": Measure(fast, over("kbit", "transfer")),
-        "frame_drop_rate": Measure(app.sessions(), over("dropped", "total")),
-        "anr_rate": Measure(app.sessions(), share("anr")),
-        "upload_crash_rate": Measure(app.sessions(), share("crash")),
-        "error_rate_per_step": Measure(
+        "uploads_started": measured(logged, lambda rows: float(len(rows))),
+        "funnel_abandonment_rate": measured(app.reached(), uploads_with("stop")),
+        "upload_speed": measured(fast, over("kbit", "transfer")),
+        "frame_drop_rate": measured(app.sessions(), over("dropped", "total")),
+        "anr_rate": measured(app.sessions(), share("anr")),
+        "upload_crash_rate": measured(app.sessions(), share("crash")),
+        "error_rate_per_step": measured(
             app.step_errors(), lambda rows: ratio(sum(r["n"] for r in rows), len({r["upload"] for r in rows}))
         ),
-        "upload_error_rate": Measure(app.step_errors(), uploads_with("n")),
-        "upload_retry_rate": Measure(failed, uploads_with("by_user")),
-        "retries_per_failed_upload": Measure(
+        "upload_error_rate": measured(app.step_errors(), uploads_with("n")),
+        "upload_retry_rate": measured(failed, uploads_with("by_user")),
+        "retries_per_failed_upload": measured(
             failed, lambda rows: ratio(sum(r["followed"] for r in rows), len({r["upload"] for r in rows}))
         ),
-        "retry_success_rate": Measure(retries, share("ok")),
-        "filter_adoption_rate": Measure(counted, share("filter")),
-        "crop_adoption_rate": Measure(counted, share("crop")),
-        "adjustment_adoption_rate": Measure(counted, share("adjustment")),
-        "caption_usage_rate": Measure(described, share("caption")),
-        "people_tag_usage_rate": Measure(described, share("people")),
-        "location_tag_usage_rate": Measure(described, share("place")),
-        "draft_save_rate": Measure(app.saves(), over("saved", "one")),
-        "draft_to_post_conversion_rate": Measure(app.drafts(), share("posted")),
-        "taps_per_completed_upload": Measure(tapped, lambda rows: mean([r["taps"] for r in rows])),
-        "subtask_success_rate": Measure(subtasks, share("ok")),
-        "upload_ease_score": Measure(answers, lambda rows: mean([r["score"] for r in rows if r["score"] is not None])),
-        "upload_problem_review_rate": Measure(reviews, share("hit")),
-        "upload_problem_ticket_rate": Measure(app.tickets(), over("upload_problem", "one")),
-        "upload_problem_share_of_tickets": Measure(app.tickets(), over("upload_problem", "ticket")),
-        "compression_artifact_complaint_rate": Measure(app.tickets(), over("compression", "one")),
-        "feed_display_immediacy_rate": Measure(completed, share("at_once")),
-        "feed_display_correctness_rate": Measure(completed, share("shown")),
+        "retry_success_rate": measured(retries, share("ok")),
+        "filter_adoption_rate": measured(counted, share("filter")),
+        "crop_adoption_rate": measured(counted, share("crop")),
+        "adjustment_adoption_rate": measured(counted, share("adjustment")),
+        "caption_usage_rate": measured(described, share("caption")),
+        "people_tag_usage_rate": measured(described, share("people")),
+        "location_tag_usage_rate": measured(described, share("place")),
+        "draft_save_rate": measured(app.saves(), over("saved", "one")),
+        "draft_to_post_conversion_rate": measured(app.drafts(), share("posted")),
+        "taps_per_completed_upload": measured(tapped, lambda rows: mean(r["taps"] for r in rows)),
+        "subtask_success_rate": measured(subtasks, share("ok")),
+        "upload_ease_score": measured(answers, lambda rows: mean(r["score"] for r in rows)),
+        "upload_problem_review_rate": measured(reviews, share("hit")),
+        "upload_problem_ticket_rate": measured(app.tickets(), over("upload_problem", "one")),
+        "upload_problem_share_of_tickets": measured(app.tickets(), over("upload_problem", "ticket")),
+        "compression_artifact_complaint_rate": measured(app.tickets(), over("compression", "one")),
+        "feed_display_immediacy_rate": measured(completed, share("at_once")),
+        "feed_display_correctness_rate": measured(completed, share("shown")),
     }
     waits = lambda rows: [r["end_to_end"] for r in rows if r["end_to_end"] is not None]  # noqa: E731
-    told["end_to_end_upload_time"] = Measure(counted, lambda rows: median(waits(rows)) if waits(rows) else None)
+    told["end_to_end_upload_time"] = measured(counted, lambda rows: median(waits(rows)) if waits(rows) else None)
     for name, q in (("p90", 0.9), ("p99", 0.99)):
-        told[f"end_to_end_upload_time_{name}"] = Measure(counted, lambda rows, q=q: quantile(waits(rows), q))
+        told[f"end_to_end_upload_time_{name}"] = measured(counted, lambda rows, q=q: quantile(waits(rows), q))
     for name, step in seconds.items():
         told[name] = timed(step, mean, app)
         told[f"{name}_median"] = timed(step, lambda values: median(values) if values else None, app)

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pack_kit import tiny_folder
+from pack_kit import made_of, tiny_folder
 
 from prodsense.packs.photos.analyses import STAGES
 from prodsense.warehouse import Warehouse
-
-from .conftest import made
 
 
 def value(app: Warehouse, name: str, **asked: Any) -> Any:
@@ -141,7 +139,7 @@ def test_codes_are_read_by_their_words() -> None:
         for i, code in enumerate(c for codes in CODES.values() for c in codes)
     ]
     own = [{"error_code": "E17", "error_category": "server_error"}]
-    with made({"upload_events": rows, "error_codes": own}) as app:
+    with made_of("photos", {"upload_events": rows, "error_codes": own}) as app:
         found = {row["error_code"]: row["error_category"] for row in app.show("photos.error_categories", limit=None).rows}
     assert found == {code: name for name, codes in CODES.items() for code in codes} | {"E17": "server_error"}
 
@@ -218,7 +216,7 @@ def bare() -> Iterator[Warehouse]:
         rows = list(csv.DictReader((tiny_folder("photos") / f"{name}.csv").open()))
         kept = [{c: row[c] or None for c in columns.split()} for row in rows]
         tables[name] = [row for row in kept if any(row.values())]
-    with made(tables) as app:
+    with made_of("photos", tables) as app:
         yield app
 
 
@@ -244,7 +242,7 @@ def test_only_what_is_needed(bare: Warehouse) -> None:
 
 def test_what_nobody_says_is_null() -> None:
     rows = [{"upload_id": "a", "step": "upload_initiation", "event_type": "start", "timestamp": "2024-03-01 10:00:00"}]
-    with made({"upload_events": rows, "uploads": [{"upload_id": "a"}]}) as app:
+    with made_of("photos", {"upload_events": rows, "uploads": [{"upload_id": "a"}]}) as app:
         for name in (
             "caption_usage_rate", "people_tag_usage_rate", "filter_adoption_rate", "draft_save_rate",
             "upload_problem_ticket_rate", "feed_display_immediacy_rate", "upload_ease_score", "upload_retry_rate",
@@ -252,7 +250,7 @@ def test_what_nobody_says_is_null() -> None:
         ):
             assert value(app, name) is None, name
         assert value(app, "upload_success_rate") == 0.0
-    with made({"upload_events": rows, "app_performance": [{"flow": "upload", "crashed": False}]}) as app:
+    with made_of("photos", {"upload_events": rows, "app_performance": [{"flow": "upload", "crashed": False}]}) as app:
         assert value(app, "anr_rate") is None and value(app, "upload_crash_rate") == 0.0
 
 
@@ -268,7 +266,7 @@ def test_a_second_try_adds_no_attempt() -> None:
             )
         ),
     ]
-    with made({"upload_events": rows}) as app:
+    with made_of("photos", {"upload_events": rows}) as app:
         assert value(app, "uploads_started") == 1
         assert value(app, "upload_success_rate") == 1.0 and value(app, "upload_success_rate_from_transfer") == 1.0
         assert funnel(app) == [1, 1, 1, 1, 1, 1]
@@ -283,7 +281,7 @@ def test_camera_is_a_way_to_select_and_confirmation_is_success() -> None:
         }.items()
         for i, step in enumerate(steps)
     ]
-    with made({"upload_events": rows}) as app:
+    with made_of("photos", {"upload_events": rows}) as app:
         assert funnel(app) == [2, 2, 1, 1, 1, 1]
         assert by(app, "funnel_abandonment_rate", "step") == {
             "upload_initiation": 0.0, "source_selection": 0.0, "camera_experience": 1.0, "upload_transfer": 0.0,

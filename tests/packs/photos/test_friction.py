@@ -7,12 +7,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from pack_kit import made_of, twenty_clean
 
 from prodsense.errors import UsageError
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
-
-from .conftest import made
 
 PACK = load_pack("photos")
 
@@ -56,12 +55,11 @@ def test_what_is_planted_is_found(planted: tuple[Warehouse, dict[str, Any]]) -> 
 @pytest.mark.slow
 def test_clean_apps_are_silent() -> None:
     fired = []
-    for seed in range(20):
-        with made(PACK.simulate(days=14, scale=0.3, seed=100 + seed, clean=True).tables) as app:
-            for entry in app.detect(pack="photos").extras["checked"]:
-                assert entry["state"] != "refused", entry
-                if entry["state"] == "fired":
-                    fired.append((entry["detector"], seed))
+    for seed, app in twenty_clean("photos", 100, days=14, scale=0.3):
+        for entry in app.detect(pack="photos").extras["checked"]:
+            assert entry["state"] != "refused", entry
+            if entry["state"] == "fired":
+                fired.append((entry["detector"], seed))
     assert fired == []
 
 
@@ -145,7 +143,7 @@ def cases() -> Iterator[Warehouse]:
     for case in CASES:
         for table, row in uploads(case):
             tables.setdefault(table, []).append(row)
-    with made(tables) as app:
+    with made_of("photos", tables) as app:
         yield app
 
 
@@ -234,6 +232,6 @@ def test_too_little_is_refused(cases: Warehouse) -> None:
         assert checked["state"] == "refused", checked
     with pytest.raises(UsageError, match="at least"):
         found(cases, "step_error_friction", days=0)
-    with made({"users": [{"user_id": "a"}]}) as app:
+    with made_of("photos", {"users": [{"user_id": "a"}]}) as app:
         for entry in app.detect(pack="photos").extras["checked"]:
             assert (entry["state"], entry["reason"]) == ("refused", "there are no uploads yet"), entry

@@ -7,20 +7,18 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pack_kit import errors, tiny_folder
+from pack_kit import errors, load_rows, required_columns, tiny_folder
 
 import prodsense.warehouse
 from prodsense.charts.page import render_page
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
-from .conftest import fill
-
 PACK = load_pack("photos")
 
 
 def test_only_keys_and_what_an_event_is_are_required() -> None:
-    required = {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in PACK.tables.items()}
+    required = required_columns(PACK)
     assert {name: columns for name, columns in required.items() if columns} == {
         "upload_events": {"upload_id", "step", "event_type", "timestamp"}, "uploads": {"upload_id"},
         "upload_attempts": {"upload_id", "attempt_number"}, "upload_edits": {"upload_id"}, "drafts": {"draft_id"},
@@ -72,7 +70,7 @@ def test_day_by_day_equals_at_once(app: Warehouse) -> None:
     events = [{**row, "event_date": row["timestamp"][:10]} for row in csv.DictReader(files.pop("upload_events").open())]
     modes = set()
     with prodsense.warehouse.open(":memory:") as warehouse:
-        fill(warehouse, files)
+        load_rows("photos", warehouse, files)
         for days in (("2024-03-01",), ("2024-03-03", "2024-03-04"), ("2024-03-02",)):
             rows = [{k: v or None for k, v in row.items()} for row in events if row["event_date"] in days]
             warehouse.ingest(pa.Table.from_pylist(rows), table="photos.upload_events")

@@ -5,13 +5,11 @@ Shares no code with the package: loops over rows, brute force over seconds.
 
 from __future__ import annotations
 
-import csv
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-TINY = Path(__file__).parent / "tiny"
-Row = dict[str, Any]
+from oracle_kit import Row, read_tiny
+
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 # How the words of the tiny files are meant, by hand.
@@ -22,12 +20,11 @@ SENSITIVE = ("high", "price_sensitive")
 
 
 def read(name: str) -> list[Row]:
-    with (TINY / f"{name}.csv").open(newline="") as file:
-        return [{key: cell(key, value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [{key: cell(key, value) for key, value in row.items()} for row in read_tiny("rideshare", name)]
 
 
-def cell(key: str, text: str) -> Any:
-    if text == "":
+def cell(key: str, text: str | None) -> Any:
+    if text is None:
         return None
     if key.endswith(("_at", "_timestamp")):
         return datetime.fromisoformat(text)

@@ -1,111 +1,16 @@
-"""Every metric of the rideshare pack over the rows of the oracle, at any grain and in any slice.
-
-A metric is a function of leaves; a leaf is a function of the rows that a period and a slice leave. Nothing here knows of SQL.
-"""
+"""Every metric of the rideshare pack as leaves over the rows of the oracle (see `oracle_kit`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import Any
+from oracle_kit import Leaf, Measure, Of, Value, distinct, mean, nps, one, ratio, total
 
 from .oracle import SENSITIVE, Fleet, Row
-
-Value = float | None
-Of = Callable[[list[Row]], Value]
-
-
-@dataclass
-class Leaf:
-    rows: list[Row]
-    of: Of
-    #: 'day', 'week' or 'month': coarser grains give the mean of the steps inside.
-    per: str = ""
-    rolling: int = 0
-    #: What it is about until sliced by this dimension.
-    focus: tuple[str, str] | None = None
-    #: All rows of its source, where `rows` are only those that count.
-    source: list[Row] = field(default_factory=list)
-
-    def asked(self, by: str) -> list[Row]:
-        if self.focus is None or by == self.focus[0]:
-            return self.rows
-        return [r for r in self.rows if r[self.focus[0]] == self.focus[1]]
-
-
-@dataclass
-class Measure:
-    leaves: list[Leaf]
-    of: Callable[..., Value] = lambda value: value
-
-
-def start_of(day: date, grain: str) -> date:
-    return {"day": day, "week": day - timedelta(day.weekday()), "month": day.replace(day=1)}[grain]
-
-
-def total(values: Any) -> Value:
-    known = [float(v) for v in values if v is not None]
-    return sum(known) if known else None
-
-
-def mean(values: Any) -> Value:
-    known = [float(v) for v in values if v is not None]
-    return sum(known) / len(known) if known else None
-
-
-def ratio(a: Value, b: Value) -> Value:
-    return None if a is None or not b else a / b
 
 
 def both(rows: list[Row], a: str, b: str) -> Value:
     """Ratio of sums over rows that know both."""
     known = [r for r in rows if r[a] is not None and r[b] is not None]
     return ratio(total(r[a] for r in known), total(r[b] for r in known))
-
-
-def nps(rows: list[Row]) -> Value:
-    known = [r["score"] for r in rows if r["score"] is not None]
-    return 100 * (sum(s >= 9 for s in known) - sum(s <= 6 for s in known)) / len(known) if known else None
-
-
-def distinct(rows: list[Row], name: str) -> int:
-    return len({r[name] for r in rows} - {None})
-
-
-def value(m: Measure, grain: str = "all", start: date | None = None, by: str = "", key: Hashable = None) -> Value:
-    return m.of(*(_leaf(leaf, grain, start, by, key) for leaf in m.leaves))
-
-
-def _leaf(leaf: Leaf, grain: str, start: date | None, by: str, key: Hashable) -> Value:
-    every = leaf.asked(by)
-    rows = [r for r in every if not by or r[by] == key]
-    steps = ("day", "week", "month", "all")
-    if leaf.rolling and start is not None and steps.index(grain) < steps.index(leaf.per):
-        last = start if grain == "day" else start + timedelta(6)
-        last = min(last, max(r["day"] for r in leaf.source or leaf.rows))
-        inside = [r for r in rows if last - timedelta(leaf.rolling) < r["day"] <= last]
-        return leaf.of(inside) if inside else None
-    if leaf.per and grain != leaf.per:
-        days = {start_of(r["day"], leaf.per) for r in leaf.source or leaf.rows}
-        inside = [s for s in days if start is None or start_of(s, grain) == start]
-        values = [leaf.of([r for r in rows if start_of(r["day"], leaf.per) == s]) or 0 for s in inside]
-        there = [r for r in leaf.source or leaf.rows if not by or r[by] == key]
-        return sum(values) / len(values) if values and there else None
-    within = lambda r: start is None or start_of(r["day"], grain) == start  # noqa: E731
-    rows = [r for r in rows if within(r)]
-    # A count is 0 where its source has rows and none of them counts.
-    return leaf.of(rows) if rows or any(within(r) and (not by or r[by] == key) for r in leaf.source) else None
-
-
-def sliced(m: Measure, by: str) -> dict[Any, Value]:
-    keys = {r[by] for leaf in m.leaves for r in [*leaf.asked(by), *leaf.source]}
-    return {key: value(m, by=by, key=key) for key in keys}
-
-
-def periods(m: Measure, grain: str) -> dict[date, Value]:
-    starts = {start_of(r["day"], grain) for leaf in m.leaves for r in [*leaf.rows, *leaf.source]}
-    return {start: value(m, grain, start) for start in starts}
 
 
 def measures(f: Fleet) -> dict[str, Measure]:
@@ -116,7 +21,6 @@ def measures(f: Fleet) -> dict[str, Measure]:
     answers = f.answers()
     tickets, beside = f.complaints()
     earned = f.earnings()
-    one = lambda rows, of, **more: Measure([Leaf(rows, of, **more)])  # noqa: E731
 
     def active(rows: list[Row], who: str, per: str, rolling: int = 0) -> Measure:
         return one(carpool(rows), lambda a: distinct(a, who), per=per, rolling=rolling, source=rows)
@@ -217,10 +121,10 @@ def measures(f: Fleet) -> dict[str, Measure]:
             [Leaf(carpool(rides), cost_per_mile, source=rides), Leaf(regular(rides), cost_per_mile, source=rides)],
             lambda a, b: None if None in (a, b) else 1 - a / b),
         "carpool_rider_csat": said("rider", scores[:2], "overall"),
-        "carpool_rider_nps": said("rider", ("nps",), of=nps),
+        "carpool_rider_nps": said("rider", ("nps",), of=lambda a: nps(r["score"] for r in a)),
         **{f"rider_satisfaction_{t}": said("rider", scores, t) for t in ("price", "travel_time", "co_passenger")},
         "carpool_driver_dsat": said("driver", scores[:2], "overall"),
-        "carpool_driver_nps": said("driver", ("nps",), of=nps),
+        "carpool_driver_nps": said("driver", ("nps",), of=lambda a: nps(r["score"] for r in a)),
         **{f"driver_satisfaction_{t}": said("driver", scores, t)
            for t in ("earnings", "multi_stop_ease", "instruction_clarity")},
         "carpool_rider_cancellation_rate": cancelled("rider"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pack_kit import required_columns
 
 import prodsense.warehouse
 from prodsense.errors import UsageError
@@ -62,7 +63,7 @@ def test_units_are_stated() -> None:
 
 
 def test_only_keys_are_required() -> None:
-    required = {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in PACK.tables.items()}
+    required = required_columns(PACK)
     assert required == {
         "dim_users": {"user_key"}, "dim_location": {"location_key"}, "dim_ride_type": {"ride_type_key"},
         "dim_vehicle": {"vehicle_key"}, "dim_date": {"date_key"}, "dim_time": {"time_key"}, "fact_rides": {"ride_id"},

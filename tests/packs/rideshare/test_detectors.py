@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from pack_kit import simulated_file
+from pack_kit import simulated_warehouse
 
 import prodsense.warehouse
 from prodsense.packs import load_pack
@@ -18,15 +16,8 @@ from prodsense.warehouse import Warehouse
 
 PACK = load_pack("rideshare")
 RULES = ("detour_rise", "carpool_cancellation_rise")
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, dict[str, Any]]]:
-    """Nine weeks of four cities, and what is planted in them."""
-    path: Path = tmp_path_factory.mktemp("planted") / "fleet.duckdb"
-    truth = simulated_file("rideshare", path, days=63, scale=0.3, seed=11)
-    with prodsense.warehouse.open(path) as warehouse:
-        yield warehouse, truth
+#: Nine weeks of four cities.
+planted = simulated_warehouse("rideshare", "planted", scope="module", days=63, scale=0.3, seed=11)
 
 
 def sequences(*rows: tuple[int, int, int, int | None, int | None]) -> list[dict[str, Any]]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from pack_kit import by_days, check_steps, tiny_rows
 
-import prodsense.warehouse
-from prodsense.errors import UsageError
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
@@ -44,18 +41,3 @@ def test_step_by_step_equals_at_once(fleet: Warehouse, tmp_path: Path) -> None:
             # A ride without a start belongs to the day of its end.
             row[day] = (row[moment] or row.get("end_timestamp") or row.get("segment_dropoff_timestamp") or "")[:10]
     check_steps(PACK, by_days(rows, {table: day for table, (_, day) in MOMENTS.items()}), fleet, tmp_path)
-
-
-def test_an_empty_warehouse_answers_nothing_and_refuses_with_a_reason() -> None:
-    with prodsense.warehouse.open(":memory:") as warehouse:
-        warehouse.build("rideshare")
-        names = [f"rideshare.{m.name}" for m in PACK.metrics.values() if not m.hidden]
-        (row,) = warehouse.metric(*names, grain="all").rows
-        assert set(row.values()) == {None}
-        assert all(warehouse.query(f"rideshare.{name}").rows == [] for name in PACK.queries)
-        assert all(result.holds for result in warehouse.policies(pack="rideshare"))
-        assert warehouse.detect(pack="rideshare").rows == []
-        for name in PACK.analyses:
-            with pytest.raises(UsageError) as error:
-                warehouse.analyze(f"rideshare.{name}")
-            assert "\n" not in error.value.message

@@ -56,19 +56,6 @@ def planted(made: Simulation) -> Iterator[Warehouse]:
         yield warehouse
 
 
-def test_same_seed_same_tables_and_another_one_others(small: Simulation) -> None:
-    again, other = simulate(days=14, scale=0.08, seed=3), simulate(days=14, scale=0.08, seed=4)
-    assert all(again.tables[name].equals(table) for name, table in small.tables.items())
-    assert not other.tables["fact_rides"].equals(small.tables["fact_rides"])
-
-
-def test_refusals() -> None:
-    for wrong, says in (({"days": 0}, "days"), ({"scale": 0}, "scale"), ({"effects": {"luck": 1}}, "luck")):
-        with pytest.raises(UsageError, match=says):
-            simulate(**wrong)  # type: ignore[arg-type]
-    assert simulate(days=1, scale=0.02, clean=True).truth == {}
-
-
 @pytest.fixture(scope="module")
 def small_fleet(small: Simulation) -> Iterator[Warehouse]:
     with prodsense.warehouse.open(":memory:") as warehouse:

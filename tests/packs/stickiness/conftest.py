@@ -1,4 +1,4 @@
-"""Warehouses of the stickiness pack: the tiny platform, whose every number is known."""
+"""Warehouses of the stickiness pack: the tiny platform, whose every number is known, and simulated ones."""
 
 from __future__ import annotations
 
@@ -6,27 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pack_kit import simulated_file, tiny_warehouses
+from pack_kit import simulated_warehouse, tiny_warehouses
 
-import prodsense.warehouse
 from prodsense.warehouse import Warehouse
 
 built_platform, platform, own_platform = tiny_warehouses("stickiness", "platform")
+planted = simulated_warehouse("stickiness", "planted", days=90, scale=0.8, seed=7)
+unplanted = simulated_warehouse("stickiness", "unplanted", days=90, scale=0.6, seed=8, clean=True)
 
 
 @pytest.fixture(scope="session")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, dict[str, Any]]]:
-    """A simulated platform of 1,600 users and 90 days, and what is planted in it."""
-    path = tmp_path_factory.mktemp("planted") / "platform.duckdb"
-    truth = simulated_file("stickiness", path, days=90, scale=0.8, seed=7)
-    with prodsense.warehouse.open(path) as warehouse:
-        yield warehouse, truth
-
-
-@pytest.fixture(scope="session")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    """The same with nothing planted."""
-    path = tmp_path_factory.mktemp("quiet") / "platform.duckdb"
-    simulated_file("stickiness", path, days=90, scale=0.6, seed=8, clean=True)
-    with prodsense.warehouse.open(path) as warehouse:
-        yield warehouse
+def quiet(unplanted: tuple[Warehouse, dict[str, Any]]) -> Iterator[Warehouse]:
+    """A platform in which nothing is planted."""
+    yield unplanted[0]

@@ -5,28 +5,19 @@ Everything that metrics count is a list of rows; a row is a dict with its `day`,
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
-from pack_kit import tiny_folder
+from oracle_kit import Row, moment, read_tiny
 
-Row = dict[str, Any]
 RECEIVED = {"notification_sent"}
 PASSIVE = {"session_end", "app_background", *RECEIVED}
 CREATES = {"post_creation": "post", "story_creation": "story", "comment": "comment"}
 TOWARDS = ("like", "comment", "share", "direct_message")
 USER_SLICES = ("demographics", "age_group", "gender", "region", "acquisition_source", "campaign")
-
-
-def read(table: str) -> list[dict[str, str | None]]:
-    with (tiny_folder("stickiness") / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+read = partial(read_tiny, "stickiness")
 
 
 def band(signup: date | None, day: date) -> str | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
-from oracle_kit import Leaf, Measure, Value, distinct, end_of, ratio, share, start_of
+from oracle_kit import Leaf, Measure, Row, Value, distinct, end_of, mean, moment, nps, one, ratio, share, start_of
 
-from .oracle import TOWARDS, Platform, Row, moment, read
+from .oracle import TOWARDS, Platform, read
 
 COHORTS = ("signup_cohort", "signup_week", "signup_month")
 
@@ -26,7 +26,7 @@ def measures(p: Platform) -> dict[str, Measure]:
         return sum(bool(test(e)) for row in rows for e in row["events"])
 
     def per_user_day(test: Callable[[Row], Any]) -> Measure:
-        return Measure([Leaf(active, lambda a: ratio(counted(a, test), distinct(a, "user", "day")))])
+        return one(active, lambda a: ratio(counted(a, test), distinct(a, "user", "day")))
 
     def crossed(name: str, kinds: tuple[str, ...], field: str) -> list[Row]:
         return [
@@ -53,10 +53,9 @@ def measures(p: Platform) -> dict[str, Measure]:
 
     def adoption(feature: str) -> Measure:
         def of(rows: list[Row]) -> Value:
-            own = [r for r in rows if r["activity_base"] == "DAU"] or rows
-            used = [r for r in own if any(e["feature"] == feature for e in r["events"])]
-            return ratio(distinct(used, "subject"), distinct(own, "subject"))
-        return Measure([Leaf(bases, of)])
+            used = [r for r in rows if any(e["feature"] == feature for e in r["events"])]
+            return ratio(distinct(used, "subject"), distinct(rows, "subject"))
+        return one(bases, of, focus=("activity_base", "DAU"))
 
     views = [e for e in events if e["viewed"]]
 
@@ -64,10 +63,10 @@ def measures(p: Platform) -> dict[str, Measure]:
         def of(rows: list[Row]) -> Value:
             told = [r for r in rows if r["session"]]
             return ratio(sum(r["viewed"] == kind for r in told), distinct(told, "user", "session"))
-        return Measure([Leaf(events, of)])
+        return one(events, of)
 
     def finished(kind: str) -> Measure:
-        return Measure([Leaf([v for v in views if v["viewed"] == kind], lambda a: share(r["completed"] for r in a))])
+        return one([v for v in views if v["viewed"] == kind], lambda a: share(r["completed"] for r in a))
 
     scrolls: dict[tuple[str, str], list[Row]] = {}
     for event in events:
@@ -109,7 +108,7 @@ def measures(p: Platform) -> dict[str, Measure]:
     seen = lambda n: [r for r in ripe(cohorts, n) if r["day"] + timedelta(n) >= p.first]  # noqa: E731
 
     def retention(n: int) -> Measure:
-        return Measure([Leaf(seen(n), lambda a: share(n in r["ages"] for r in a), newest=newest)])
+        return one(seen(n), lambda a: share(n in r["ages"] for r in a), newest=newest)
 
     def lift(a: list[Row]) -> Value:
         with_it = share(r["stays"] for r in a if r["adopts"])
@@ -157,7 +156,7 @@ def measures(p: Platform) -> dict[str, Measure]:
         for day in [(moment(r["responded_at"]) or moment("2024-03-01 10:00:00")).date()]
     ]
     of_kind = lambda kind: [a for a in answers if a["kind"] == kind]  # noqa: E731
-    scores = lambda a: [r["score"] for r in a if r["score"] is not None]  # noqa: E731
+    scores = lambda a: [r["score"] for r in a]  # noqa: E731
     sign = {"positive": 1, "1": 1, "0.8": 1, "negative": -1, "-0.5": -1, "neutral": 0, "0.0": 0}
     reviews = [
         {"day": (moment(r["created_at"]) or moment("2024-02-13 00:00:00")).date(), "device": r["device"] or r["platform"],
@@ -182,37 +181,36 @@ def measures(p: Platform) -> dict[str, Measure]:
         "daily_active_users": Measure([dau]),
         "weekly_active_users": Measure([wau]),
         "monthly_active_users": Measure([mau]),
-        "three_day_active_users": Measure([Leaf(active, users, rolling=3)]),
+        "three_day_active_users": one(active, users, rolling=3),
         "dau_mau_ratio": Measure([dau, mau], ratio),
         "session_frequency_per_user": Measure([Leaf(p.sessions, len), base], ratio),
-        "inter_session_interval": Measure([Leaf(p.sessions, lambda a: median(gaps(a)) if gaps(a) else None)]),
-        "inter_session_interval_mean": Measure([Leaf(p.sessions, lambda a: mean(gaps(a)) if gaps(a) else None)]),
+        "inter_session_interval": one(p.sessions, lambda a: median(gaps(a)) if gaps(a) else None),
+        "inter_session_interval_mean": one(p.sessions, lambda a: mean(gaps(a))),
         "time_spent_per_active_user_per_day": Measure(
             [Leaf(p.sessions, lambda a: sum(r["seconds"] for r in a) / 60), user_days], ratio),
-        "l7_open_rate": Measure([Leaf(
-            week_on, lambda a: ratio(distinct([r for r in a if r["again"]], "user", "base"), distinct(a, "user", "base")))]),
+        "l7_open_rate": one(
+            week_on, lambda a: ratio(distinct([r for r in a if r["again"]], "user", "base"), distinct(a, "user", "base"))),
         "l7_open_rate_literal": Measure([dau, Leaf(week_on, users, per="day")], ratio),
-        "l7_active_days": Measure([Leaf(levels, lambda a: mean(r["l7"] for r in a))]),
+        "l7_active_days": one(levels, lambda a: mean(r["l7"] for r in a)),
         # A share of all users of its period; the tests ask for it over all, where that is every row.
-        "l7_share": Measure([Leaf(levels, lambda a: len(a) / len(levels))]),
+        "l7_share": one(levels, lambda a: len(a) / len(levels)),
         "average_posts_viewed_per_user": per_user_day(lambda e: e["viewed"] == "post"),
         "average_videos_viewed_per_user": per_user_day(lambda e: e["viewed"] == "video"),
         "average_stories_viewed_per_user": per_user_day(lambda e: e["viewed"] == "story"),
         "average_posts_viewed_per_session": per_session("post"),
         "average_videos_viewed_per_session": per_session("video"),
         "average_stories_viewed_per_session": per_session("story"),
-        "feed_scroll_depth": Measure([Leaf(depths, lambda a: mean(r["depth"] for r in a))]),
+        "feed_scroll_depth": one(depths, lambda a: mean(r["depth"] for r in a)),
         "video_completion_rate": finished("video"),
         "story_completion_rate": finished("story"),
-        "dau_creating_content_pct": Measure([Leaf(creations, day_share)]),
+        "dau_creating_content_pct": one(creations, day_share),
         "mau_creating_content_pct": month_share(creations),
-        "average_creations_per_creating_user": Measure(
-            [Leaf(creations, lambda a: ratio(count(a), distinct(doing(a), "user")))]),
-        "dau_social_interaction_pct": Measure([Leaf(towards, day_share)]),
+        "average_creations_per_creating_user": one(creations, lambda a: ratio(count(a), distinct(doing(a), "user"))),
+        "dau_social_interaction_pct": one(towards, day_share),
         "mau_social_interaction_pct": month_share(towards),
-        "average_social_interactions_per_user_per_day": Measure(
-            [Leaf(towards, lambda a: ratio(count(a), distinct(a, "user", "day")))]),
-        "private_to_public_interaction_ratio": Measure([Leaf(towards, private)]),
+        "average_social_interactions_per_user_per_day": one(
+            towards, lambda a: ratio(count(a), distinct(a, "user", "day"))),
+        "private_to_public_interaction_ratio": one(towards, private),
         "network_density": density("pair", 2),
         "network_density_directed": density("arrow", 1),
         "connection_growth_rate": Measure(
@@ -223,20 +221,18 @@ def measures(p: Platform) -> dict[str, Measure]:
         "messaging_adoption_pct": adoption("messaging"),
         "groups_adoption_pct": adoption("groups"),
         "distinct_features_used_per_user": Measure([Leaf(used, lambda a: distinct(a, "pair")), base], ratio),
-        "feature_adopter_retention_lift": Measure([Leaf(ripe(adopters, 27), lift, newest=newest)]),
+        "feature_adopter_retention_lift": one(ripe(adopters, 27), lift, newest=newest),
         "d1_retention": retention(1),
         "d7_retention": retention(7),
         "d30_retention": retention(30),
-        "rolling_retention": Measure([Leaf(windows, lambda a: ratio(
-            distinct([r for r in a if r["again"]], "user", "window"), distinct(a, "user", "window")))]),
+        "rolling_retention": one(windows, lambda a: ratio(
+            distinct([r for r in a if r["again"]], "user", "window"), distinct(a, "user", "window"))),
         "resurrection_rate": Measure(
             [Leaf(churned, lambda a: sum(r["back"] for r in a), per="month"), Leaf(churned, len, per="month")], ratio),
-        "survey_csat": Measure([Leaf(of_kind("csat"), lambda a: mean(scores(a)) if scores(a) else None)]),
-        "survey_nps": Measure([Leaf(of_kind("nps"), lambda a: 100 * (
-            share(s >= 9 for s in scores(a)) - share(s <= 6 for s in scores(a))))]),
-        "app_store_rating": Measure([Leaf(
-            reviews, lambda a: mean(r["rating"] for r in a if r["rating"] is not None) if any(r["rating"] for r in a) else None)]),
-        "app_review_volume": Measure([Leaf(reviews, len)]),
-        "app_review_sentiment": Measure([Leaf(reviews, balance)]),
-        "social_media_sentiment": Measure([Leaf(mentions, balance)]),
+        "survey_csat": one(of_kind("csat"), lambda a: mean(scores(a))),
+        "survey_nps": one(of_kind("nps"), lambda a: nps(scores(a))),
+        "app_store_rating": one(reviews, lambda a: mean(r["rating"] for r in a)),
+        "app_review_volume": one(reviews, len),
+        "app_review_sentiment": one(reviews, balance),
+        "social_media_sentiment": one(mentions, balance),
     }

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pack_kit import twenty_clean
 
 import prodsense.warehouse
 from prodsense.errors import UsageError
-from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
 START = date(2024, 1, 1)
@@ -143,17 +143,13 @@ def test_planted_tracking_loss(planted: tuple[Warehouse, dict[str, Any]]) -> Non
 def test_silent_on_twenty_clean_platforms() -> None:
     """Twenty seeds: users, on a day when a month and a week lie behind; daily activity on three days of each."""
     false: list[Any] = []
-    for seed in range(20):
-        made = load_pack("stickiness").simulate(days=49, scale=0.1, seed=300 + seed, clean=True)
-        with prodsense.warehouse.open(":memory:") as warehouse:
-            for name in ("users", "user_events"):
-                warehouse.ingest(made.tables[name], table=f"stickiness.{name}")
-            warehouse.build("stickiness", only=[f"stickiness.{m}" for m in ("active_days", "session_facts", "members")])
-            for name in USERS:
-                false += [(seed, row["subject"]) for row in warehouse.detect(f"stickiness.{name}").rows]
-            for day in (42, 45, 48):
-                answer = warehouse.detect("stickiness.dau_anomaly_detector", as_of=START + timedelta(day))
-                false += [(seed, row["period"], row["reason"]) for row in answer.rows if row["severity"] != "info"]
+    tables, models = ("users", "user_events"), ("active_days", "session_facts", "members")
+    for seed, warehouse in twenty_clean("stickiness", 300, tables=tables, models=models, days=49, scale=0.1):
+        for name in USERS:
+            false += [(seed, row["subject"]) for row in warehouse.detect(f"stickiness.{name}").rows]
+        for day in (42, 45, 48):
+            answer = warehouse.detect("stickiness.dau_anomaly_detector", as_of=START + timedelta(day))
+            false += [(seed, row["period"], row["reason"]) for row in answer.rows if row["severity"] != "info"]
     assert len(false) <= 1, false
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pack_kit import by_days, check_steps, tiny_rows
+from pack_kit import by_days, check_steps, required_columns, tiny_rows
 
 from prodsense.packs import load_pack
 from prodsense.packs.stickiness.registry import COUNTER, NEAR_REAL_TIME, VANITY, registry_rows
@@ -16,7 +16,7 @@ MOMENTS = {"user_events": "timestamp", "sessions": "started_at", "daily_user_act
 
 
 def test_columns_that_a_team_may_lack_are_nullable() -> None:
-    required = {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in PACK.tables.items()}
+    required = required_columns(PACK)
     assert required["users"] == {"user_id"}
     assert required["user_events"] == {"user_id", "timestamp", "event_type"}
     assert required["sessions"] == {"user_id", "session_id", "started_at"}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
-import prodsense.warehouse
-from prodsense.warehouse import Warehouse
+import pack_kit
 
 
 def at(text: str) -> datetime:
@@ -27,20 +23,4 @@ def session(number: int, user: int, title: int, start: datetime, seconds: int | 
     }  # fmt: skip
 
 
-def load(warehouse: Warehouse, tables: dict[str, list[dict[str, Any]]], *only: str) -> None:
-    """Add rows and build: all models, or those named."""
-    for name, rows in tables.items():
-        columns = dict.fromkeys(column for row in rows for column in row)
-        table = pa.table({column: [row.get(column) for row in rows] for column in columns})
-        report = warehouse.ingest(table, table=f"streaming.{name}")
-        assert report.quarantined == 0, str(report)
-    report = warehouse.build("streaming", only=[f"streaming.{name}" for name in only] or None)
-    assert report.ok, str(report)
-
-
-@contextmanager
-def made_of(tables: dict[str, list[dict[str, Any]]], *only: str) -> Iterator[Warehouse]:
-    """A warehouse in memory with these rows, built."""
-    with prodsense.warehouse.open(":memory:") as warehouse:
-        load(warehouse, tables, *only)
-        yield warehouse
+load, made_of = partial(pack_kit.load_rows, "streaming"), partial(pack_kit.made_of, "streaming")

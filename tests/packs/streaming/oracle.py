@@ -6,28 +6,19 @@ a dict with its `day`, its slices and its own values.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import defaultdict
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from pack_kit import tiny_folder
+from oracle_kit import Row, moment, read_tiny
 
-Row = dict[str, Any]
 LINES = {"SD": 480, "HD": 720, "FHD": 1080, "4K": 2160, "480p": 480}
 USER_SLICES = ("age_group", "region", "subscription_tier", "experiment_arm")
 TITLE_SLICES = ("genre", "content_age", "production_type")
-
-
-def read(table: str) -> list[dict[str, str | None]]:
-    with (tiny_folder("streaming") / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+read = partial(read_tiny, "streaming")
 
 
 def number(text: str | None) -> float | None:

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from statistics import fmean
 from typing import Any
 
-from oracle_kit import Leaf, Measure, Value, distinct, ratio, share
+from oracle_kit import Leaf, Measure, Row, Value, distinct, mean, moment, nps, one, ratio, share
 
-from .oracle import Platform, Row, moment, number, read
+from .oracle import Platform, number, read
 
 EVER = 36_500
-
-
-def mean(values: Any) -> Value:
-    known = [v for v in values if v is not None]
-    return fmean(known) if known else None
 
 
 def gini(values: list[float]) -> Value:
@@ -275,7 +269,6 @@ def measures(p: Platform) -> dict[str, Measure]:
     sessions, views = p.external, p.views
     users = lambda rows: distinct([r for r in rows if r["user_key"]], "user_key")  # noqa: E731
     total = lambda name: lambda rows: sum(r[name] for r in rows if r[name] is not None)  # noqa: E731
-    one = lambda rows, of, **more: Measure([Leaf(rows, of, **more)])  # noqa: E731
     per_user = lambda rows, of: one(rows, lambda a: ratio(of(a), users(a)))  # noqa: E731
     mean_of = lambda rows, name: one(rows, lambda a: mean(r[name] for r in a))  # noqa: E731
     dau, mau = Leaf(sessions, users, per="day"), Leaf(sessions, users, per="month", rolling=28)
@@ -401,8 +394,8 @@ def measures(p: Platform) -> dict[str, Measure]:
         "promotion_sustained_engagement_ratio": one(promotions(p), promoted_ratio),
         "platform_csat": one([a for a in log.answers if a["survey_type"].lower() == "csat"],
                              lambda a: share(None if not r["score"] else float(r["score"]) >= 4 for r in a)),
-        "platform_nps": one([a for a in log.answers if a["survey_type"] == "nps"], lambda a: 100 * (
-            share(number(r["score"]) >= 9 for r in a) - share(number(r["score"]) <= 6 for r in a))),
+        "platform_nps": one(
+            [a for a in log.answers if a["survey_type"] == "nps"], lambda a: nps(number(r["score"]) for r in a)),
         "rating_activity_frequency": per_user(log.ratings, len),
         "review_activity_frequency": per_user(log.reviews, len),
         "title_likes": counted(opinions, lambda r: r["kind"] == "like"),

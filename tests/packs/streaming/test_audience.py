@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pack_kit import twenty_clean
 
-import prodsense.warehouse
 from prodsense.errors import UsageError
-from prodsense.packs import load_pack
 from prodsense.packs.streaming.retention_curve import curve, unusual
 from prodsense.warehouse import Warehouse
 
@@ -184,13 +183,9 @@ def test_planted_fall_of_the_platform(planted: tuple[Warehouse, dict[str, Any]])
 @pytest.mark.slow
 def test_silent_on_twenty_clean_platforms() -> None:
     found = []
-    for seed in range(20):
-        made = load_pack("streaming").simulate(days=28, scale=0.15, seed=900 + seed, clean=True)
-        with prodsense.warehouse.open(":memory:") as warehouse:
-            for name in ("dim_users", "dim_content", "content_versions", "playback_events"):
-                warehouse.ingest(made.tables[name], table=f"streaming.{name}")
-            warehouse.build("streaming", only=["streaming.session_facts", "streaming.viewers"])
-            answer = warehouse.detect("streaming.retention_dropoff_detector", min_viewers=20)
-            assert answer.extras["checked"][0]["state"] != "refused"
-            found += [(seed, row["subject"], row["reason"]) for row in answer.rows]
+    tables, models = ("dim_users", "dim_content", "content_versions", "playback_events"), ("session_facts", "viewers")
+    for seed, warehouse in twenty_clean("streaming", 900, tables=tables, models=models, days=28, scale=0.15):
+        answer = warehouse.detect("streaming.retention_dropoff_detector", min_viewers=20)
+        assert answer.extras["checked"][0]["state"] != "refused"
+        found += [(seed, row["subject"], row["reason"]) for row in answer.rows]
     assert found == []

@@ -6,24 +6,14 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pytest
+from pack_kit import check_any_order
 
-import prodsense.warehouse
-from prodsense.warehouse import Warehouse
+from .little import load, made_of
 
 MODELS = ("session_folds", "session_facts", "seeks", "agg_user_daily", "agg_content_daily", "agg_platform_daily", "binges")
 KINDS = ("start", "progress", "pause", "resume", "seek", "complete", "stop", "error")
 START = datetime(2024, 1, 30, 20)
-EVENTS = pa.schema([
-    *((n, pa.string()) for n in ("event_id", "user_id", "content_id", "session_id", "device_id", "event_type")),
-    ("timestamp", pa.timestamp("us")), ("current_playback_position", pa.float64()), ("seek_to_position", pa.float64()),
-    ("event_date", pa.date32()),
-])
-SESSIONS = pa.schema([
-    *((n, pa.int64()) for n in ("session_id", "user_key", "content_key", "session_duration_seconds")),
-    ("session_start_timestamp", pa.timestamp("us")), ("session_date", pa.date32()),
-])
 
 pytestmark = pytest.mark.slow
 
@@ -52,52 +42,24 @@ def history(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
-def load(warehouse: Warehouse, rows: list[tuple[str, dict[str, Any]]]) -> dict[str, str]:
-    """Ingest and build; how each model was built."""
-    for table, schema in (("playback_events", EVENTS), ("fact_viewing_sessions", SESSIONS)):
-        found = [row for name, row in rows if name == table]
-        if found:
-            warehouse.ingest(pa.Table.from_pylist(found, schema=schema), table=f"streaming.{table}")
-    report = warehouse.build("streaming", only=[f"streaming.{name}" for name in MODELS])
-    assert not [entry for entry in report if entry.mode in ("failed", "skipped")], str(report)
-    return {entry.model: entry.mode for entry in report}
-
-
-def contents(warehouse: Warehouse) -> dict[str, list[str]]:
-    return {
-        name: sorted(str(list(row.values())) for row in warehouse.engine.query(f"SELECT * FROM streaming.{name}").to_pylist())
-        for name in MODELS
-    }
-
-
 @pytest.mark.parametrize("seed", range(3))
-def test_any_order_gives_the_same(tmp_path: Any, seed: int) -> None:
+def test_any_order_gives_the_same(seed: int) -> None:
     rng = random.Random(seed)
-    rows = history(rng)
-    with prodsense.warehouse.open(tmp_path / "once.duckdb") as once:
-        load(once, rows)
-        expected = contents(once)
-    rng.shuffle(rows)
-    with prodsense.warehouse.open(tmp_path / "bits.duckdb") as bits:
-        cuts = sorted(rng.sample(range(1, len(rows)), 2))
-        for low, high in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-            modes = load(bits, rows[low:high])
-        found = contents(bits)
-    assert found == expected
+    modes = check_any_order("streaming", history(rng), MODELS, rng)
     assert modes["streaming.session_folds"] == "incremental"
 
 
-def test_a_session_that_is_resumed_two_days_later(tmp_path: Any) -> None:
-    def event(day: int, kind: str, position: float, session: str = "s") -> tuple[str, dict[str, Any]]:
+def test_a_session_that_is_resumed_two_days_later() -> None:
+    def event(day: int, kind: str, position: float, session: str = "s") -> dict[str, Any]:
         at = START + timedelta(days=day)
-        return "playback_events", {
+        return {
             "session_id": session, "user_id": "1", "content_id": "7", "event_type": f"playback_{kind}", "timestamp": at,
             "current_playback_position": position, "event_date": at.date(),
         }
 
-    with prodsense.warehouse.open(tmp_path / "w.duckdb") as wh:
-        load(wh, [event(0, "start", 0.0), event(0, "pause", 0.0), event(4, "stop", 9.0, "t")])
-        modes = load(wh, [event(2, "resume", 0.0), event(2, "stop", 60.0)])
+    begun = [event(0, "start", 0.0), event(0, "pause", 0.0), event(4, "stop", 9.0, "t")]
+    with made_of({"playback_events": begun}, *MODELS) as wh:
+        modes = load(wh, {"playback_events": [event(2, "resume", 0.0), event(2, "stop", 60.0)]}, *MODELS)
         (row,) = wh.show("streaming.session_folds", where="session_date = '2024-01-30'").rows
     assert modes["streaming.session_folds"] == "incremental"
     assert (row["paused_seconds"], row["has_end"]) == (2 * 86_400, True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pack_kit import required_columns
+
 from prodsense.packs import load_pack
 
 PACK = load_pack("streaming")
 
 
 def test_columns_that_a_team_may_lack_are_nullable() -> None:
-    required = {name: {c.name for c in table.columns.values() if not c.nullable} for name, table in PACK.tables.items()}
+    required = required_columns(PACK)
     assert required["fact_viewing_sessions"] == {"session_id"}
     assert required["playback_events"] == {"timestamp", "event_type"}
     assert required["dim_users"] == {"user_key"}

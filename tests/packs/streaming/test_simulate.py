@@ -7,28 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prodsense.errors import UsageError
 from prodsense.packs import load_pack
 from prodsense.warehouse import Warehouse
 
 PACK = load_pack("streaming")
 Planted = tuple[Warehouse, dict[str, Any]]
-
-
-def test_a_seed_is_a_platform_and_another_is_another() -> None:
-    one, same, other = (PACK.simulate(days=5, scale=0.05, seed=seed) for seed in (3, 3, 4))
-    assert all(one.tables[name].equals(same.tables[name]) for name in one.tables)
-    assert not one.tables["playback_events"].equals(other.tables["playback_events"])
-
-
-def test_what_cannot_be_made_is_refused() -> None:
-    for options, match in (({"days": 0}, "days"), ({"scale": 0.001}, "scale"), ({"effects": {"x": 1.0}}, "no planted effect named x")):
-        with pytest.raises(UsageError, match=match):
-            PACK.simulate(**options)
-
-
-def test_clean_plants_nothing() -> None:
-    assert PACK.simulate(days=5, scale=0.05, clean=True).truth == {}
 
 
 def test_events_are_late_doubled_and_out_of_order() -> None:

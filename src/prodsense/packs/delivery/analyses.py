@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import REQUIRED, Analysis, Param
 from prodsense.errors import UsageError
+from prodsense.packs.computed import WINDOW, algorithm
 from prodsense.packs.declared import funnel_analysis, retention_analysis
 from prodsense.packs.delivery.delivery_times import (
     ActionProblem,
@@ -18,10 +20,7 @@ from prodsense.packs.delivery.delivery_times import (
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
 
-_WINDOW = (
-    Param("start_date", "date", None, "First day, inside."),
-    Param("end_date", "date", None, "Last day, inside."),
-)
+_algorithm = partial(algorithm, __package__)
 _DISPATCHED = (
     Param("instance", "text", None, "Folder of a Meal Delivery Routing Problem instance, or of several; the warehouse's"
           " own orders by default."),
@@ -33,36 +32,6 @@ _DISPATCHED = (
     Param("seed", "integer", 0, "Same seed, same days."),
 )
 _CONFIDENCE = Param("confidence", "number", 0.95, "Level of the interval; significance is one less it.")
-
-
-def _effect(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
-    from prodsense.packs.delivery.effects import batched_delivery_time_effect
-
-    return batched_delivery_time_effect(warehouse, **params)
-
-
-def _reliability(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
-    from prodsense.packs.delivery.effects import eta_reliability_comparison
-
-    return eta_reliability_comparison(warehouse, **params)
-
-
-def _adaptation(warehouse: Warehouse, **params: Any) -> dict[str, Any]:
-    from prodsense.packs.delivery.effects import batch_adaptation_rating
-
-    return batch_adaptation_rating(warehouse, **params)
-
-
-def _compare(warehouse: Warehouse, **params: Any) -> Any:
-    from prodsense.packs.delivery.dispatch.compare import compare_algorithms
-
-    return compare_algorithms(warehouse, **params)
-
-
-def _trial(warehouse: Warehouse, **params: Any) -> Any:
-    from prodsense.packs.delivery.dispatch.trial import dispatch_trial
-
-    return dispatch_trial(warehouse, **params)
 
 
 def _times(warehouse: Warehouse, actions: str, travel_matrix: str, location_mapping: str) -> dict[str, Any]:
@@ -112,58 +81,53 @@ ANALYSES = (
         "Which share of the customers orders again, by days since their first order in the data and week of it.",
         "delivery", grain="week", days=28,
     ),
-    Analysis(
+    _algorithm(
         "batched_delivery_time_effect",
         "Delivery time of batched less individual deliveries at equal distance and preparation time: adjusted"
         " difference, interval, p-values. Observational.",
-        _effect,
-        (Param("controls", "text", "distance,prep", "Out of distance, prep, hour, weekday, restaurant."), _CONFIDENCE,
-         *_WINDOW),
-        "algorithm",
+        "effects",
+        Param("controls", "text", "distance,prep", "Out of distance, prep, hour, weekday, restaurant."),
+        _CONFIDENCE, *WINDOW,
     ),
-    Analysis(
+    _algorithm(
         "eta_reliability_comparison",
         "Error of the promise, batched beside individual: is it wider (Brown-Forsythe), is it later (Welch)?"
         " Observational.",
-        _reliability,
-        (_CONFIDENCE, *_WINDOW),
-        "algorithm",
+        "effects",
+        _CONFIDENCE, *WINDOW,
     ),
-    Analysis(
+    _algorithm(
         "batch_adaptation_rating",
         "Drivers rated on mean batched delay over 30 days: under 5 minutes excellent, under 10 good, else"
         " needs_improvement; not rated without batched delays.",
-        _adaptation,
-        (Param("as_of", "timestamp", None, "End of the 30 days; the newest day by default."),),
-        "algorithm",
+        "effects",
+        Param("as_of", "timestamp", None, "End of the 30 days; the newest day by default."),
     ),
-    Analysis(
+    _algorithm(
         "compare_algorithms",
         "The same orders, couriers and kitchens dispatched by each batching algorithm: what customers, drivers and the"
         " platform get, with guardrails against the control. Simulated.",
-        _compare,
-        (
-            *_DISPATCHED,
-            Param("algorithms", "text", "", "Names, parted by commas; all by default."),
-            Param("control", "text", "no_batching", "The algorithm to compare with."),
-            Param("tables", "text", None, "Folder to write the dispatched days to, as tables of this pack."),
-        ),
+        "dispatch.compare",
+        *_DISPATCHED,
+        Param("algorithms", "text", "", "Names, parted by commas; all by default."),
+        Param("control", "text", "no_batching", "The algorithm to compare with."),
+        Param("tables", "text", None, "Folder to write the dispatched days to, as tables of this pack."),
+        kind="analysis",
         standalone=("instance",),
     ),
-    Analysis(
+    _algorithm(
         "dispatch_trial",
         "Which experiment tells the truth about a dispatch algorithm: paired days, day by region, switchback windows or"
         " a split by order, each against the known effect. Simulated.",
-        _trial,
-        (
-            *_DISPATCHED,
-            Param("control", "text", "no_batching", "The old algorithm."),
-            Param("treatment", "text", "matching_rolling_horizon", "The new one."),
-            Param("window", "number", 120.0, "Minutes of a switchback's window."),
-            Param("burn_in", "number", 30.0, "Minutes dropped at the start of each."),
-            Param("repeats", "integer", 5, "Draws of the arms of each live design."),
-            _CONFIDENCE,
-        ),
+        "dispatch.trial",
+        *_DISPATCHED,
+        Param("control", "text", "no_batching", "The old algorithm."),
+        Param("treatment", "text", "matching_rolling_horizon", "The new one."),
+        Param("window", "number", 120.0, "Minutes of a switchback's window."),
+        Param("burn_in", "number", 30.0, "Minutes dropped at the start of each."),
+        Param("repeats", "integer", 5, "Draws of the arms of each live design."),
+        _CONFIDENCE,
+        kind="analysis",
         standalone=("instance",),
     ),
     Analysis(

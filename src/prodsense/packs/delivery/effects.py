@@ -41,7 +41,7 @@ def rate_adaptation(mean_delay_minutes: float | None) -> str | None:
 
 def batch_adaptation_rating(warehouse: Warehouse, as_of: Any = None) -> dict[str, Any]:
     """Rate each driver with a delivered delivery in the 30 days up to `as_of` (default: the newest day)."""
-    warehouse.ready("delivery", {"delivery.delivery_facts", "delivery.deliveries"})
+    warehouse.ready("delivery", ["delivery_facts", "deliveries"])
     found = warehouse.engine.query(
         "SELECT driver_id, COUNT(CASE WHEN delivery_type = 'batched' THEN delay_minutes END) AS rated_deliveries,"
         " mean(CASE WHEN delivery_type = 'batched' THEN delay_minutes END) AS avg_batch_delay"
@@ -74,6 +74,9 @@ def batched_delivery_time_effect(
     import numpy as np
     from scipy import stats
 
+    from prodsense.inference.causal_result import numbers
+    from prodsense.inference.ols import ols
+
     names = [name.strip() for name in controls.split(",") if name.strip()]
     for name in names:
         if name not in CONTROLS:
@@ -95,23 +98,20 @@ def batched_delivery_time_effect(
             f"needs two batched and two individual deliveries with all of {', '.join(['minutes', *names])} known,"
             f" found {count[1.0]} and {count[0.0]}"
         )
-    design = [np.ones_like(batched), batched, *_covariates(complete, names)]
-    trips = complete.column("trip_id").to_numpy()
-    beta, error, clusters = _clustered_least_squares(np.column_stack(design), minutes, trips)
-    freedom = clusters - 1
-    effect, spread = float(beta[1]), float(error[1])
-    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * spread
-    t = effect / spread if spread > 0 else float("inf") if effect > 0 else float("-inf") if effect < 0 else 0.0
-    p = float(2 * stats.t.sf(abs(t), freedom))
-    p_increase = float(stats.t.sf(t, freedom))
+    design = {"the constant": np.ones_like(batched), "batched": batched, **_covariates(complete, names)}
+    _, trips = np.unique(complete.column("trip_id").to_numpy(), return_inverse=True)
+    fit = ols(minutes, np.column_stack(list(design.values())), list(design), errors="cluster", clusters=[trips])
+    effect, error = float(fit.coefficients[1]), float(fit.std_errors[1])
+    found = numbers(effect, error, fit.degrees, confidence)
+    p_increase = float(stats.t.sf(effect / error, fit.degrees))
     return {
         "rows": [{
             "adjusted_difference": effect,
-            "ci_low": effect - half,
-            "ci_high": effect + half,
+            "ci_low": found["low"],
+            "ci_high": found["high"],
             "confidence": confidence,
-            "standard_error": spread,
-            "p_value": p,
+            "standard_error": error,
+            "p_value": found["p_value"],
             "p_value_increase": p_increase,
             "increase_is_significant": p_increase < 1 - confidence,
             "unadjusted_difference": float(minutes[batched == 1].mean() - minutes[batched == 0].mean()),
@@ -125,46 +125,23 @@ def batched_delivery_time_effect(
     }
 
 
-def _covariates(table: pa.Table, names: list[str]) -> list[np.ndarray]:
+def _covariates(table: pa.Table, names: list[str]) -> dict[str, np.ndarray]:
     """Columns of the design: numbers centred, categories as indicators of all but the most frequent."""
     import numpy as np
 
-    found: list[np.ndarray] = []
+    found: dict[str, np.ndarray] = {}
     for name in names:
         values = table.column(name).to_numpy()
         if not CONTROLS[name][1]:
             if np.ptp(values) > 0:
-                found.append(values - values.mean())
+                found[name] = values - values.mean()
             continue
         levels, counts = np.unique(values, return_counts=True)
         if len(levels) > _MOST_CATEGORIES:
             raise UsageError(f"{name} has {len(levels)} values, more than {_MOST_CATEGORIES} to control for")
         keep = np.delete(levels, counts.argmax())
-        found += [(values == level).astype(float) for level in keep]
+        found |= {f"{name} {level}": (values == level).astype(float) for level in keep}
     return found
-
-
-def _clustered_least_squares(
-    design: np.ndarray, outcome: np.ndarray, cluster: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Coefficients (k,), their cluster-robust standard errors (k,), and the number of clusters."""
-    import numpy as np
-
-    rows, width = design.shape
-    bread = np.linalg.pinv(design.T @ design)
-    beta = bread @ (design.T @ outcome)
-    residual = outcome - design @ beta
-    _, member = np.unique(cluster, return_inverse=True)
-    groups = int(member.max()) + 1
-    if np.linalg.matrix_rank(design) < width:
-        raise UsageError("a control says the same as batching or as another control; leave one out")
-    if rows <= width or groups < 2:
-        raise UsageError(f"{rows} deliveries are too few for {width} coefficients")
-    scores = np.zeros((groups, width))
-    np.add.at(scores, member, design * residual[:, None])
-    factor = groups / (groups - 1) * (rows - 1) / (rows - width)
-    covariance = factor * bread @ (scores.T @ scores) @ bread
-    return beta, np.sqrt(np.clip(np.diag(covariance), 0, None)), groups
 
 
 def eta_reliability_comparison(
@@ -177,6 +154,8 @@ def eta_reliability_comparison(
     """
     import numpy as np
     from scipy import stats
+
+    from prodsense.inference.causal_result import welch
 
     if not 0.5 <= confidence < 1:
         raise UsageError(f"confidence should be from 0.5 to below 1, not {confidence}")
@@ -206,7 +185,8 @@ def eta_reliability_comparison(
         for kind, values in groups.items()
     ]
     batched, individual = groups["batched"], groups["individual"]
-    bias = _welch(batched, individual, confidence)
+    bias = welch(batched, individual, confidence)
+    difference, p = bias["estimate"], bias["p_value"]
     spread = stats.levene(batched, individual, center="median")
     deviations = batched.std(ddof=1), individual.std(ddof=1)
     return {
@@ -218,29 +198,11 @@ def eta_reliability_comparison(
             "ratio_of_standard_deviations": float(deviations[0] / deviations[1]) if deviations[1] > 0 else None,
             "batched_is_less_reliable": bool(spread.pvalue < 1 - confidence and deviations[0] > deviations[1]),
         },
-        "bias": bias,
+        "bias": {
+            "test": "Welch", "difference": difference, "ci_low": bias["low"], "ci_high": bias["high"], "p_value": p,
+            "batched_is_later": None if p is None else p < 1 - confidence and difference > 0,
+        },
         "obtained": _OBSERVATIONAL,
-    }
-
-
-def _welch(batched: np.ndarray, individual: np.ndarray, confidence: float) -> dict[str, Any]:
-    """Welch's t-test of two samples: difference of means, its interval and p-value."""
-    from scipy import stats
-
-    difference = float(batched.mean() - individual.mean())
-    parts = [float(values.var(ddof=1)) / len(values) for values in (batched, individual)]
-    error = sum(parts) ** 0.5
-    if error == 0:
-        return {"test": "Welch", "difference": difference, "ci_low": None, "ci_high": None, "p_value": None,
-                "batched_is_later": None}
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(values) - 1) for part, values in zip(parts, (batched, individual), strict=True)
-    )
-    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
-    p = float(2 * stats.t.sf(abs(difference) / error, freedom))
-    return {
-        "test": "Welch", "difference": difference, "ci_low": difference - half, "ci_high": difference + half,
-        "p_value": p, "batched_is_later": p < 1 - confidence and difference > 0,
     }
 
 
@@ -250,7 +212,7 @@ def _finite(value: float) -> float | None:
 
 def _delivered(warehouse: Warehouse, columns: str, start_date: Any, end_date: Any) -> pa.Table:
     """Columns of delivered deliveries from `start_date` to `end_date`, both days inside; None is open."""
-    warehouse.ready("delivery", {"delivery.delivery_facts", "delivery.deliveries"})
+    warehouse.ready("delivery", ["delivery_facts", "deliveries"])
     return warehouse.engine.query(
         f"SELECT {columns} FROM delivery.deliveries WHERE is_delivered"
         " AND (CAST(:start_date AS DATE) IS NULL OR date_partition >= CAST(:start_date AS DATE))"

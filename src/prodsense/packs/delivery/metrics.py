@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
+from prodsense.packs.shapes import net_promoter_score, ratio_where_known, share_of_any_kind
 
 # The slices that deliveries, orders and whatever points to them reach.
 _OF_ORDERS = ("time_of_day", "day_of_week", "geography", "restaurant_type")
@@ -37,19 +38,8 @@ _OF_DRIVERS = ("delivery_type", "driver", "vehicle_type", "time_of_day", "day_of
 _OF_RUNS = ("algorithm", "algorithm_version", "load_level", "time_of_day", "day_of_week")
 
 
-def _share_of_orders(flag: str) -> str:
-    """Share of orders with the flag; order_issues has a row an order and issue type, so orders are rows over types."""
-    return f"ratio(COUNT(DISTINCT CASE WHEN {flag} THEN order_id END) * COUNT(DISTINCT issue_number), COUNT({flag}))"
-
-
+_share_of_orders = partial(share_of_any_kind, subject="order_id", kind="issue_number")
 _FOOD = "issue_type IN ('cold_food', 'poor_condition')"
-
-# Both segments have a row each day: the value is that of frequent ones, but in the slice of the others.
-_OF_FREQUENT = (
-    "CASE WHEN COUNT(*) FILTER (WHERE segment = 'frequent') > 0"
-    " THEN ratio(SUM(CASE WHEN segment = 'frequent' THEN {0} END), SUM(CASE WHEN segment = 'frequent' THEN {1} END))"
-    " ELSE ratio(SUM({0}), SUM({1})) END"
-)
 
 _SAVING = "(" + " - ".join(
     f"ratio(SUM(CASE WHEN arm = '{arm}' THEN cost_cents END) / 100.0,"
@@ -148,8 +138,8 @@ DIMENSIONS = (
     ),
     Dimension(
         "load_level",
-        "Load that a run of an algorithm met, by orders considered: low (lower half of runs), medium, high, peak"
-        " (top tenth).",
+        "Load that a run of an algorithm met, by orders considered: low (lower half of"
+        " runs), medium, high, peak (top tenth).",
         {"algorithm_runs": "load_level"},
         "Load",
     ),
@@ -231,8 +221,7 @@ METRICS = (
         "Deliveries of completed batches over the miles they were driven: one definition of efficiency for all"
         " algorithms.",
         "ratio", "up",
-        "ratio(SUM(CASE WHEN actual_total_distance_miles IS NOT NULL THEN total_deliveries END),"
-        " SUM(actual_total_distance_miles))",
+        ratio_where_known("total_deliveries", "actual_total_distance_miles"),
     ),
     _completed(
         "avg_batch_duration", "Mean minutes from batch_started_at to batch_completed_at of completed batches.",
@@ -354,15 +343,16 @@ METRICS = (
     _answer(
         "customer_nps",
         "Net promoter score of customers, -100 to 100: percent who answered 9 or 10 less percent who answered 0 to 6.",
-        "score", "up", "100 * (share(nps_score >= 9) - share(nps_score <= 6))",
+        "score", "up", net_promoter_score("nps_score"),
     ),
     Metric(
         "batched_customer_retention_rate",
         "Share of customers with at least two batched orders in 28 days who order again in the following 28. Of each"
         " period, the last day whose following 28 days have passed. Sliced by frequent_batched_customer, all other"
         " customers of the window stand beside.",
-        "share", "up", _OF_FREQUENT.format("returned", "customers"),
-        source="customer_windows", by=("frequent_batched_customer",), last=True, matures=28,
+        "share", "up", "ratio(SUM(returned), SUM(customers))", source="customer_windows",
+        focus=("frequent_batched_customer", "segment = 'frequent'"), by=("frequent_batched_customer",),
+        last=True, matures=28,
     ),
     Metric(
         "batched_customer_churn_rate",
@@ -461,7 +451,8 @@ METRICS = (
     ),
     _part(
         "frequent_batch_driver_retention", "The drivers who go on delivering.", "share",
-        sql=_OF_FREQUENT.format("returned", "drivers"), source="driver_windows", last=True, matures=28,
+        sql="ratio(SUM(returned), SUM(drivers))", source="driver_windows",
+        focus=("frequent_batch_driver", "segment = 'frequent'"), last=True, matures=28,
     ),
     # Restaurants
     Metric(
@@ -474,8 +465,7 @@ METRICS = (
         "Share of batched pickups (visits of a batch to a restaurant) with a reported problem: drivers waiting, or"
         " congestion.",
         "share", "down",
-        "ratio(COUNT(DISTINCT CASE WHEN is_reported THEN batch_id * 1000 + pickup_sequence END)"
-        " * COUNT(DISTINCT issue_number), COUNT(is_reported))",
+        share_of_any_kind("is_reported", "batch_id * 1000 + pickup_sequence", "issue_number"),
         source="pickup_issues", by=("issue_type", "restaurant", *_OF_BATCHES),
     ),
     # Platform: cost and the algorithm at work

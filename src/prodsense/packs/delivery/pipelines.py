@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from prodsense.contracts.vocabulary import Pipeline
-
-if TYPE_CHECKING:
-    from prodsense.warehouse import Warehouse
-
-
-def _setup(warehouse: Warehouse) -> list[dict[str, Any]]:
-    from prodsense.packs.delivery.setup import delivery_setup_script
-
-    return delivery_setup_script(warehouse)
-
+from prodsense.packs.computed import PackFunction
 
 PIPELINES = (
     Pipeline(
@@ -22,7 +11,7 @@ PIPELINES = (
         "The demonstration: loads the sample's algorithms, drivers, restaurants, orders, deliveries, batch and places"
         " in it, into the reduced tables and the full ones, and builds. Running it again changes nothing.",
         fresh_hours=0,
-        run=_setup,
+        run=PackFunction(__package__, "setup", "delivery_setup_script"),
     ),
     Pipeline(
         "route_feedback_loop",

@@ -22,7 +22,7 @@ def error_categorization(warehouse: Warehouse) -> Rows:
     """
     from prodsense.metrics.result import Rows
 
-    warehouse.ready("photos", {f"photos.{name}" for name in ("error_categories", "event_log", "upload_facts")})
+    warehouse.ready("photos", ["error_categories", "event_log", "upload_facts"])
     counted = (
         "SELECT c.error_code, c.error_category, COUNT(e.upload_id) AS errors, COUNT(DISTINCT e.upload_id) AS uploads"
         " FROM photos.error_categories AS c LEFT JOIN (SELECT d.error_code, d.upload_id FROM photos.event_log AS d"

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from prodsense.contracts.vocabulary import Detector, Param
+from prodsense.packs.computed import PackFunction, back_from
 
 _SEGMENTS = "network_type, device, region, file_size_band"
 
 
 def _rule(name: str, says: str, function: str, *params: Param, by: str | None = "", **more: Any) -> Detector:
     """A rule of `friction`; `by` are the segments it looks at beside all uploads, None where it has none."""
-    def run(warehouse: Any, **given: Any) -> Any:
-        return getattr(import_module(f"{__package__}.friction"), function)(warehouse, **given)
-
     sliced = () if by is None else (Param("by", "text", by or None, "Segments to look at, parted by commas."),)
-    common = (
-        Param("as_of", "timestamp", None, "The moment to look back from (default: the newest upload)."),
-        Param("days", "integer", 28, "So many days are looked at."),
-    )
+    common = (back_from("the newest upload"), Param("days", "integer", 28, "So many days are looked at."))
+    run = PackFunction(__package__, "friction", function)
     return Detector(name, says, run=run, params=(*common, *sliced, *params), cooldown=14, **more)
 
 

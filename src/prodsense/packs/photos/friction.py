@@ -60,7 +60,7 @@ class Window:
     def of(cls, warehouse: Warehouse, as_of: datetime | None, days: int) -> Window:
         if days < 1:
             raise UsageError(f"days is {days}; look at one day at least")
-        warehouse.ready("photos", {"photos.upload_facts"})
+        warehouse.ready("photos", ["upload_facts"])
         moment = newest_of(warehouse, "photos.upload_facts", "started_at", as_of)
         if moment is None:
             raise TooLittleError("there are no uploads yet")

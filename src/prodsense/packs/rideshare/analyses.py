@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from prodsense.contracts.vocabulary import Analysis, Param
+from prodsense.contracts.vocabulary import Param
+from prodsense.packs.computed import algorithm, as_of
 from prodsense.packs.declared import funnel_analysis, retention_analysis
 from prodsense.packs.predicted import forecast_analysis
 
-if TYPE_CHECKING:
-    from prodsense.warehouse import Warehouse
-
-
-def _launch(warehouse: Warehouse, **params: Any) -> Any:
-    from prodsense.packs.rideshare.launch import carpool_launch_effect
-
-    return carpool_launch_effect(warehouse, **params)
-
-
 ANALYSES = (
-    Analysis(
+    algorithm(
+        __package__,
         "carpool_launch_effect",
         "By how much the launch of Carpool raised the bookings of a zone: zones before and after their launch against"
         " those without it yet. Quasi-experimental.",
-        _launch,
-        (
-            Param("as_of", "timestamp", None, "The moment to look from; the newest booking by default."),
-            Param("confidence", "number", 0.95, "Level of the interval."),
-            Param("aggregate", "text", "dynamic", "dynamic (by weeks since launch), group, calendar, simple or"
-            " group_time."),
-        ),
+        "launch",
+        as_of("the newest booking"),
+        Param("confidence", "number", 0.95, "Level of the interval."),
+        Param("aggregate", "text", "dynamic", "dynamic (by weeks since launch),"
+              " group, calendar, simple or group_time."),
+        kind="analysis",
     ),
     funnel_analysis(
         "request_funnel",

@@ -63,7 +63,7 @@ def carpool_launch_effect(
     from prodsense.inference.causal_staggered import staggered_did
     from prodsense.metrics import periods
 
-    warehouse.ready("rideshare", {"rideshare.bookings"})
+    warehouse.ready("rideshare", ["bookings"])
     (span,) = warehouse.engine.query(_SPAN).to_pylist()
     if span["last_at"] is None:
         raise UsageError("no booking has been loaded")
@@ -80,8 +80,8 @@ def carpool_launch_effect(
     kept = [row for row in rows if row["place"] not in always]
     if not any(row["launched"] for row in kept):
         raise UsageError(
-            f"no zone got Carpool between {since + week} and {until}, with whole weeks before and after: nothing to"
-            f" compare"
+            f"no zone got Carpool between {since + week} and {until}, with whole weeks before and after:"
+            " nothing to compare"
         )
     weeks = {row["week"]: n for n, row in enumerate(sorted(kept, key=lambda row: row["week"]))}
     weeks = {week: n + 1 for n, week in enumerate(sorted(weeks))}

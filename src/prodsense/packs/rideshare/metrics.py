@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
-from prodsense.packs.shapes import rate_by_kind
+from prodsense.packs.shapes import net_promoter_score, rate_by_kind, ratio_where_known
 
 _TIME = ("hour_of_day", "day_of_week", "weekday_vs_weekend")
 _PLACE = ("city", "zone", "route_corridor")
@@ -47,7 +47,6 @@ _driver_answer = partial(
 _cancelled = partial(Metric, unit="share", better="down", source="cancellations", focus=_CARPOOL)
 _complaint = partial(Metric, better="down", source="complaints", by=_WHERE)
 
-_NPS = "100 * (share(score >= 9) - share(score <= 6))"
 _COST_PER_MILE = (
     "ratio(SUM(CASE WHEN {0} THEN platform_cost END), SUM(CASE WHEN {0} AND platform_cost IS NOT NULL THEN"
     " passenger_miles END))"
@@ -151,9 +150,9 @@ DIMENSIONS = (
     Dimension("matched_passengers_in_batch", "Riders matched into the same ride.", {"rides": "riders"}, "Riders"),
     Dimension(
         "cancellation_reason",
-        "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason; else"
-        " poor_eta when the wait was longer than promised, long_wait from ten minutes on, matching_problem when nobody"
-        " was found.",
+        "Cause of a cancellation: poor_eta, long_wait, matching_problem or other. From the stored reason;"
+        " else poor_eta when the wait was longer than promised, long_wait from ten minutes on,"
+        " matching_problem when nobody was found.",
         {"cancellations": "cancellation_reason"}, "Reason",
     ),
     Dimension(
@@ -171,13 +170,13 @@ METRICS = (
         "carpool_fare_discount",
         "1 - the Carpool fare a mile over the Regular one on comparable trips (same city, corridor, distance band and"
         " hour of the day), weighed by what is ridden. Journeys without a comparable Regular one are left out.",
-        "share", "up", "1 - ratio(SUM(CASE WHEN expected_fare IS NOT NULL THEN fare END), SUM(expected_fare))",
+        "share", "up", f"1 - {ratio_where_known('fare', 'expected_fare')}",
         source="comparable_fares", focus=_CARPOOL, by=("ride_type", *_PLACE, "trip_distance"),
     ),
     Metric(
         "price_sensitive_rider_share",
-        "Share of Carpool riders who are price-sensitive, of those whose segment is known. By ride_type beside"
-        " Regular.",
+        "Share of Carpool riders who are price-sensitive, of those whose segment"
+        " is known. By ride_type beside Regular.",
         "share", "up",
         "ratio(COUNT(DISTINCT CASE WHEN is_price_sensitive THEN rider_user_key END), COUNT(DISTINCT CASE WHEN"
         " is_price_sensitive IS NOT NULL THEN rider_user_key END))",
@@ -205,8 +204,8 @@ METRICS = (
     ),
     Metric(
         "driver_utilisation_rate",
-        "Time of drivers with a rider on board over their time online. Time online counts where the ride starts that"
-        " it leads to.",
+        "Time of drivers with a rider on board over their time online. Time online counts"
+        " where the ride starts that it leads to.",
         "share", "up", "ratio(SUM(occupied_seconds), SUM(online_seconds))", source="driver_time",
         by=(*_DRIVERS, *_WHERE),
     ),
@@ -216,7 +215,7 @@ METRICS = (
         "passengers_per_vehicle_mile",
         "Miles of riders over miles of vehicles, of rides whose vehicle miles are known: how many ride a mile driven.",
         "ratio", "up",
-        "ratio(SUM(CASE WHEN total_distance IS NOT NULL THEN passenger_miles END), SUM(total_distance))",
+        ratio_where_known("passenger_miles", "total_distance"),
         by=("ride_type", *_PLACE),
     ),
     _carpool_ride(
@@ -322,7 +321,7 @@ METRICS = (
         "driver_earnings_per_mile",
         "Earnings of drivers from rides over miles driven. By ride_type for Carpool and standard rides; the difference"
         " is driver_earnings_per_mile_difference.",
-        sql="ratio(SUM(CASE WHEN total_distance IS NOT NULL THEN earnings END), SUM(total_distance))",
+        sql=ratio_where_known("earnings", "total_distance"),
     ),
     *(
         Metric(
@@ -390,8 +389,8 @@ METRICS = (
     ),
     # Voices
     _rider_answer(
-        "carpool_rider_csat", "Mean satisfaction score (CSAT, 1 to 5) of riders on Carpool rides. By ride_type"
-        " beside Regular.",
+        "carpool_rider_csat", "Mean satisfaction score (CSAT, 1 to 5) of riders on"
+        " Carpool rides. By ride_type beside Regular.",
         where="respondent = 'rider' AND kind = 'satisfaction' AND topic = 'overall'",
         by=("ride_type", *_WHERE, *_RIDERS),
     ),
@@ -399,7 +398,7 @@ METRICS = (
         "carpool_rider_nps",
         "Net promoter score of riders on Carpool, -100 to 100: percent of answers 9 or 10 less percent 0 to 6. By"
         " ride_type beside Regular.",
-        sql=_NPS, where="respondent = 'rider' AND kind = 'nps'", by=("ride_type", *_PLACE, *_RIDERS),
+        sql=net_promoter_score(), where="respondent = 'rider' AND kind = 'nps'", by=("ride_type", *_PLACE, *_RIDERS),
     ),
     *(
         _rider_answer(
@@ -416,7 +415,7 @@ METRICS = (
         where="respondent = 'driver' AND kind = 'satisfaction' AND topic = 'overall'",
     ),
     _driver_answer(
-        "carpool_driver_nps", "Net promoter score of drivers about Carpool, -100 to 100.", sql=_NPS,
+        "carpool_driver_nps", "Net promoter score of drivers about Carpool, -100 to 100.", sql=net_promoter_score(),
         where="respondent = 'driver' AND kind = 'nps'",
     ),
     *(
@@ -446,8 +445,8 @@ METRICS = (
         sql=rate_by_kind("by_driver", "cause_number"), by=("ride_type", *_WHERE, *_DRIVERS, "cancellation_reason"),
     ),
     _complaint(
-        "carpool_complaint_rate", "Complaints about Carpool rides over Carpool rides; by category, out of all"
-        " Carpool rides.",
+        "carpool_complaint_rate", "Complaints about Carpool rides over Carpool rides;"
+        " by category, out of all Carpool rides.",
         "share", sql=rate_by_kind("complaints", "category_number"), by=("complaint_category", *_WHERE),
     ),
     *(

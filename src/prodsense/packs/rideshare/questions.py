@@ -89,9 +89,9 @@ QUESTIONS = (
             " many rows. The model rides adds segments up once a ride, so that metrics need not.",
             "tradeoff_storage_vs_query": "Kept apart, facts store each thing once and are joined; riders put as an"
             " array into fact_rides store more and make a few queries short. Here they are apart.",
-            "alternative_json_or_array": "Riders as JSON or arrays inside a ride are hard to index, to check and to"
-            " correct, and leave standard SQL behind; every question about riders would begin by unpacking. Not"
-            " chosen.",
+            "alternative_json_or_array": "Riders as JSON or arrays inside a ride are hard to index,"
+            " to check and to correct, and leave standard SQL behind; every question about riders"
+            " would begin by unpacking. Not chosen.",
             "tradeoff_sequence_vs_timestamp": "Sequence numbers repeat what times say. They read well and can"
             " contradict; segment_sequence_consistency finds where, and metrics use the times.",
             "alternative_rider_segment_bridge": "A bridge between segments and riders would let several people share"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 
 from .people import (
+    PACK,
     month_before,
     month_end,
     month_of,
     people_sql,
-    ready,
     slice_columns,
     slices_of,
     span_of_activity,
@@ -47,7 +47,7 @@ def active_days_distribution(warehouse: Warehouse, month: str | None = None, by:
     from prodsense.metrics.result import Rows
 
     slices = slices_of(by)
-    ready(warehouse, *_RELATIONS)
+    warehouse.ready(PACK, _RELATIONS)
     _, newest = span_of_activity(warehouse)
     start = month_of(month) if month is not None else newest.replace(day=1)
     end = min(month_end(start), max(newest, start))
@@ -141,7 +141,7 @@ def engagement_tiers(
 
     if not 0 < at_risk_fall <= 1:
         raise UsageError(f"at_risk_fall is a share above 0 and at most 1, not {at_risk_fall:g}")
-    ready(warehouse, *_RELATIONS, "session_facts", "user_tiers", "user_engagement_tiers")
+    warehouse.ready(PACK, [*_RELATIONS, "session_facts", "user_tiers", "user_engagement_tiers"])
     own = (tiers, power_sessions, power_interactions) != (None, None, None) or at_risk_fall != 0.5
     if own:
         table, chosen, levels, sql, params = _computed(
@@ -297,7 +297,7 @@ def engagement_tier_transitions(warehouse: Warehouse, period: str | None = None)
     from prodsense.behavior.result import Answer, spread
     from prodsense.metrics.result import Rows
 
-    ready(warehouse, *_RELATIONS, "session_facts", "user_tiers", "user_engagement_tiers")
+    warehouse.ready(PACK, [*_RELATIONS, "session_facts", "user_tiers", "user_engagement_tiers"])
     known = _periods(warehouse)
     later = _period(warehouse, period) if period is not None else _newest_over(warehouse, known)
     place = known.index(later)

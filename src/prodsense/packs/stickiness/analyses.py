@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from functools import partial
 
-from prodsense.contracts.vocabulary import Analysis, Param
+from prodsense.contracts.vocabulary import Param
+from prodsense.packs.computed import CONFIDENCE, algorithm, as_of
 
-_AS_OF = Param("as_of", "timestamp", None, "The moment to look from; the newest day of activity by default.")
-_CONFIDENCE = Param("confidence", "number", 0.95, "Level of the intervals; significance is one less it.")
+_algorithm = partial(algorithm, __package__)
+_AS_OF = as_of("the newest day of activity")
+_GAPS = (
+    Param("gap", "number", None, "Minutes without an event that end a session (setting session_gap_minutes, 30)."),
+    Param("grace", "number", None, "The same after app_background (setting background_grace_minutes, 5)."),
+)
 _MONTH = "A month, such as 2024-01."
 _SLICES = "demographics, age_group, gender, region, acquisition_source, campaign, tenure, device, parted by commas."
-
-
-def _algorithm(name: str, says: str, module: str, *params: Param) -> Analysis:
-    def run(warehouse: Any, **given: Any) -> Any:
-        function: Callable[..., Any] = getattr(import_module(f"{__package__}.{module}"), name)
-        return function(warehouse, **given)
-
-    return Analysis(name, says, run, params, "algorithm")
-
 
 ANALYSES = (
     _algorithm(
@@ -68,8 +62,7 @@ ANALYSES = (
         "Sessions cut from raw events: gap, grace after app_background, sessions across platforms, clocks set right by"
         " received_at; and the frequency, time and interval that they give.",
         "sessionizing",
-        Param("gap", "number", None, "Minutes without an event that end a session (setting session_gap_minutes, 30)."),
-        Param("grace", "number", None, "The same after app_background (setting background_grace_minutes, 5)."),
+        *_GAPS,
         Param("across", "text", "joined", "Platforms of a user: joined, apart or together."),
         Param("join", "number", None, "Joined: minutes between sessions of two platforms that are one (the grace)."),
         _AS_OF,
@@ -80,8 +73,7 @@ ANALYSES = (
         "Events that came late in bursts and clocks that are off: what they would do to sessions, beside sessions by"
         " times set right by the server's receipt.",
         "sessionizing",
-        Param("gap", "number", None, "Minutes without an event that end a session (setting session_gap_minutes, 30)."),
-        Param("grace", "number", None, "The same after app_background (setting background_grace_minutes, 5)."),
+        *_GAPS,
         Param("late_minutes", "number", 5, "An event is late when it was received that many minutes after."),
         _AS_OF,
     ),
@@ -92,7 +84,7 @@ ANALYSES = (
         "value",
         Param("days", "integer", 28, "Days over which engagement is measured."),
         Param("horizon", "integer", 28, "Days after them in which a user comes back or not."),
-        _CONFIDENCE,
+        CONFIDENCE,
         _AS_OF,
     ),
     _algorithm(
@@ -104,7 +96,7 @@ ANALYSES = (
         Param("long_minutes", "number", None, "From how many minutes in the mean; the median by default."),
         Param("min_sessions", "integer", 3, "Fewest sessions of a user."),
         Param("survey", "text", "csat", "csat or nps."),
-        _CONFIDENCE,
+        CONFIDENCE,
         _AS_OF,
     ),
     _algorithm(
@@ -114,7 +106,7 @@ ANALYSES = (
         "effects",
         Param("features", "text", None, "Features, parted by commas; all by default."),
         Param("adoption_days", "integer", 1, "Adopters used it in the first so many days; 1 is the day of signup."),
-        _CONFIDENCE,
+        CONFIDENCE,
         _AS_OF,
     ),
     _algorithm(
@@ -124,7 +116,7 @@ ANALYSES = (
         "effects",
         Param("days", "integer", 28, "Days afterwards."),
         Param("chances", "integer", 5, "Newest active days before them in which a user creates or not."),
-        _CONFIDENCE,
+        CONFIDENCE,
         _AS_OF,
     ),
     _algorithm(
@@ -136,7 +128,7 @@ ANALYSES = (
         Param("churn_days", "integer", None, "Days without activity that make a churner (setting churn_days, 28)."),
         Param("fall", "number", 0.3, "A fall by this share counts for the lift."),
         Param("min_days", "integer", 3, "Fewest active days in the weeks to compare with."),
-        _CONFIDENCE,
+        CONFIDENCE,
         _AS_OF,
     ),
 )

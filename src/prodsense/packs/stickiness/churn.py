@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 
-from .people import last_whole_day, ready, span_of_activity
+from .people import PACK, last_whole_day, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -160,7 +160,7 @@ def churn_leading_indicators(
         raise UsageError("recent_weeks, baseline_weeks and min_days are 1 or more")
     if not 0 < fall < 1:
         raise UsageError(f"fall is a share between 0 and 1, not {fall:g}")
-    ready(warehouse, "members", "active_days", "session_facts", "feature_days", "user_tiers", "settings")
+    warehouse.ready(PACK, ["members", "active_days", "session_facts", "feature_days", "user_tiers", "settings"])
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     weeks = recent_weeks + baseline_weeks

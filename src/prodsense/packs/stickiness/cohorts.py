@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 
-from .people import last_whole_day, people_sql, ready, slice_columns, slices_of, span_of_activity
+from .people import PACK, last_whole_day, people_sql, slice_columns, slices_of, span_of_activity
 
 if TYPE_CHECKING:
     from prodsense.behavior.result import Answer
@@ -39,7 +39,7 @@ def retention_cohort_analysis(
     slices = slices_of(by)
     if "tenure" in slices:
         raise UsageError("tenure passes by within a cohort; slice by another one")
-    ready(warehouse, "members", "active_days")
+    warehouse.ready(PACK, ["members", "active_days"])
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     start = f"period_start(signup_date, '{grain}')" if grain != "all" else "CAST(NULL AS DATE)"

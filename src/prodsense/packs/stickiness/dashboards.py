@@ -23,8 +23,8 @@ CHARTS = (
     ),
     Chart(
         "power_user_curve",
-        "Percent of users by active days in the two newest months that are over, with the tiers that so many days"
-        " make.",
+        "Percent of users by active days in the two newest months that are over,"
+        " with the tiers that so many days make.",
         query="activity_levels",
         form="line",
         x="active_days",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from .people import ready
+from .people import PACK
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -28,7 +28,7 @@ def dau_anomalies(
     from prodsense.inference.detect import TooLittleError
     from prodsense.inference.detect_rules import series_findings, whole_day
 
-    ready(warehouse, "active_days", "activity", "members", "event_log", "user_events")
+    warehouse.ready(PACK, ["active_days", "activity", "members", "event_log", "user_events"])
     result = warehouse.metric("stickiness.daily_active_users", grain="day", as_of=as_of)
     moment = as_of or _newest_moment(warehouse, result.as_of)
     if moment is None:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prodsense.contracts.vocabulary import Detector, Param
 from prodsense.inference.detectors import own_history_drop
-
-
-def _dau(warehouse: Any, **given: Any) -> Any:
-    from .dau_anomaly import dau_anomalies
-
-    return dau_anomalies(warehouse, **given)
-
+from prodsense.packs.computed import PackFunction, back_from
 
 DETECTORS = (
     own_history_drop(
@@ -32,9 +24,9 @@ DETECTORS = (
         "dau_anomaly_detector",
         "Daily active users, or events of a platform, are far from their seasonal baseline; a fall is also checked as a"
         " possible tracking bug, by event volume and platform.",
-        run=_dau,
+        run=PackFunction(__package__, "dau_anomaly", "dau_anomalies"),
         params=(
-            Param("as_of", "timestamp", None, "The moment to look back from (default: the newest in the data)."),
+            back_from("the newest in the data"),
             Param("threshold", "number", 4.0, "Spreads away from the baseline."),
             Param("min_change", "number", 0.05, "Smallest change, as a share of what was expected."),
         ),

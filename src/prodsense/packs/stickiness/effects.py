@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared, covariate_columns
+from prodsense.packs.computed import floats
 
-from .people import last_whole_day, ready, span_of_activity
+from .people import PACK, last_whole_day, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +56,9 @@ def feature_impact_on_stickiness(
 
     if not 1 <= adoption_days <= 14:
         raise UsageError(f"adoption_days is from 1 to 14, before the fourth week; not {adoption_days}")
-    ready(warehouse, "members", "active_days", "feature_days", "session_facts", "user_tiers", "user_engagement_tiers")
+    warehouse.ready(
+        PACK, ["members", "active_days", "feature_days", "session_facts", "user_tiers", "user_engagement_tiers"]
+    )
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     params = {"first": first, "last": last, "days": adoption_days}
@@ -216,7 +219,7 @@ def creation_vs_consumption_stickiness(
 
     if days < 1 or chances < 1:
         raise UsageError("days and chances are 1 or more")
-    ready(warehouse, "members", "active_days")
+    warehouse.ready(PACK, ["members", "active_days"])
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     if (last - first).days + 1 < 2 * days:
@@ -224,8 +227,8 @@ def creation_vs_consumption_stickiness(
     params = {"last": last, "split": last - timedelta(days=days), "begin": last - timedelta(days=2 * days),
               "chances": chances}
     table = warehouse.engine.query(_CREATORS, params)
-    made = table["creations"].to_numpy(zero_copy_only=False).astype(float)
-    later = table["stickiness_days"].to_numpy(zero_copy_only=False).astype(float) / days
+    made = floats(table, "creations")
+    later = floats(table, "stickiness_days") / days
     group = np.where(made == 0, 0, np.where(made * 2 >= chances, 2, 1))
     rows = []
     for number, name in ((2, "creators"), (1, "occasional creators"), (0, "consumers")):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from prodsense.contracts.vocabulary import Dimension, Metric
+from prodsense.packs.shapes import net_promoter_score
 
 _OF_USERS = ("demographics", "age_group", "gender", "region", "acquisition_source", "campaign", "tenure", "device")
 _OF_COHORTS = ("signup_cohort", "signup_week", "signup_month", *_OF_USERS)
@@ -20,7 +21,10 @@ _session = partial(Metric, source="session_log", by=_OF_USERS)
 _view = partial(Metric, source="views", by=_OF_USERS)
 _creation = partial(Metric, source="creations", by=("creation_type", *_OF_USERS))
 _interaction = partial(Metric, source="interactions", by=("interaction_type", *_OF_USERS))
-_adoption = partial(Metric, unit="share", better="up", source="adoption", by=("activity_base", *_OF_USERS))
+_adoption = partial(
+    Metric, unit="share", better="up", source="adoption", focus=("activity_base", "activity_base = 'DAU'"),
+    by=("activity_base", *_OF_USERS),
+)
 _retention = partial(Metric, unit="share", better="up", source="new_users", as_of=_NEWEST, by=_OF_COHORTS)
 _adopter = partial(
     Metric, unit="share", source="feature_adopters", matures=27, as_of=_NEWEST, by=("feature_name", *_OF_COHORTS)
@@ -30,13 +34,6 @@ _part = partial(Metric, hidden=True, unit="count", better="none")
 _USERS = "COUNT(DISTINCT user_id)"
 _CREATING = "COUNT(DISTINCT CASE WHEN creations > 0 THEN {0} END)"
 _INTERACTING = "COUNT(DISTINCT CASE WHEN interactions > 0 THEN {0} END)"
-# Both bases have rows wherever one has: the value is that of DAU, but in the slice of MAU.
-_ADOPTION = (
-    "CASE WHEN COUNT(*) FILTER (WHERE activity_base = 'DAU') > 0"
-    " THEN ratio(COUNT(DISTINCT CASE WHEN activity_base = 'DAU' AND {0} THEN subject END),"
-    " COUNT(DISTINCT CASE WHEN activity_base = 'DAU' THEN subject END))"
-    " ELSE ratio(COUNT(DISTINCT CASE WHEN {0} THEN subject END), COUNT(DISTINCT subject)) END"
-)
 _SENTIMENT = "share(sentiment = 'positive') - share(sentiment = 'negative')"
 
 _TENURE = (
@@ -326,7 +323,7 @@ METRICS = (
             f"{feature}_adoption_pct",
             f"Share of active users who used {what} (feature_name). By activity_base: of DAU, a user once a day, and"
             " of MAU, a user once a month; of DAU otherwise.",
-            sql=_ADOPTION.format(f"used_{feature}"),
+            sql=f"ratio(COUNT(DISTINCT CASE WHEN used_{feature} THEN subject END), COUNT(DISTINCT subject))",
         )
         for feature, what in (
             ("feed", "the feed"), ("stories", "stories"), ("messaging", "messaging"), ("groups", "groups"),
@@ -398,7 +395,7 @@ METRICS = (
     Metric(
         "survey_nps",
         "Net promoter score, -100 to 100: percent who answered 9 or 10 less percent who answered 0 to 6.",
-        "score", "up", "100 * (share(score >= 9) - share(score <= 6))",
+        "score", "up", net_promoter_score(),
         source="survey_answers", where="survey_type = 'nps'", by=_OF_USERS,
     ),
     Metric(
@@ -416,8 +413,8 @@ METRICS = (
     ),
     Metric(
         "social_media_sentiment",
-        "Share of positive less share of negative mentions on social media, -1 to 1, of those whose sentiment is"
-        " known.",
+        "Share of positive less share of negative mentions on social media, -1 to 1,"
+        " of those whose sentiment is known.",
         "score", "up", _SENTIMENT, source="mentions",
     ),
 )

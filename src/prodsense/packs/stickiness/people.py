@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 PACK = "stickiness"
 
 
-def ready(warehouse: Warehouse, *names: str) -> None:
-    """Make sure that these relations of the pack are there."""
-    warehouse.ready(PACK, {f"{PACK}.{name}" for name in names})
-
-
 def slices_of(by: str | Sequence[str] | None) -> dict[str, str]:
     """Slices of a user by name → SQL over members (with ``tenure_days``); UsageError for one that users do not have."""
     from .metrics import DIMENSIONS
@@ -30,10 +25,8 @@ def slices_of(by: str | Sequence[str] | None) -> dict[str, str]:
     names = list(dict.fromkeys(name for name in names if name))
     for name in names:
         if name not in known:
-            raise UsageError(
-                "users cannot be told apart by"
-                f" {name}.{did_you_mean(name, set(known)) or ' Known: ' + ', '.join(known)}"
-            )
+            hint = did_you_mean(name, set(known)) or f" Known: {', '.join(known)}"
+            raise UsageError(f"users cannot be told apart by {name}.{hint}")
     return {name: known[name] for name in names}
 
 

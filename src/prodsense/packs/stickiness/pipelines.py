@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from functools import partial
 
 from prodsense.contracts.vocabulary import Pipeline
+from prodsense.packs.computed import PackFunction
 
-
-def _from(module: str, name: str) -> Callable[..., Any]:
-    def run(warehouse: Any) -> Any:
-        return getattr(import_module(f"{__package__}.{module}"), name)(warehouse)
-
-    return run
-
+_from = partial(PackFunction, __package__)
 
 PIPELINES = (
     Pipeline(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from prodsense.contracts.vocabulary import Policy
+from prodsense.packs.registry import pages_of, registered
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
 
 def vanity_metrics_do_not_lead(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     """Metrics that are not marked either way, and vanity metrics that lead a question's page or a dashboard."""
-    pack = warehouse.pack("stickiness")
-    warehouse.ready("stickiness", {"stickiness.metric_registry"})
-    marks = {
-        row["metric_name"]: row["is_vanity"]
-        for row in warehouse.engine.query(
-            "SELECT metric_name, is_vanity FROM stickiness.metric_registry"
-            " QUALIFY ROW_NUMBER() OVER (PARTITION BY metric_name ORDER BY version DESC) = 1 ORDER BY metric_name"
-        ).to_pylist()
-    }
+    marks = {name: row["is_vanity"] for name, row in registered(warehouse, "stickiness", "is_vanity").items()}
     for name, mark in marks.items():
         if mark is None:
             yield {
@@ -33,9 +26,7 @@ def vanity_metrics_do_not_lead(warehouse: Warehouse) -> Iterator[dict[str, Any]]
                 "metric_name": name,
                 "place": None,
             }
-    leads = {f"question {q.id}": q.headline for q in pack.questions.values()}
-    leads |= {f"dashboard {d.name}": d.sections[0].metrics for d in pack.dashboards.values()}
-    for place, names in leads.items():
+    for place, names in pages_of(warehouse.pack("stickiness"), sections=1).items():
         for name in names:
             if marks.get(name):
                 yield {"violation": "a vanity metric leads", "metric_name": name, "place": place}

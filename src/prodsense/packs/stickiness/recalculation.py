@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import NotBuiltError
 
-from .people import PACK, ready
+from .people import PACK
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -30,7 +30,7 @@ _SOURCES = {
 
 def definitions(warehouse: Warehouse) -> dict[str, str]:
     """A hash of each source of definitions: the settings, the active rule, the registry, and the models' own SQL."""
-    ready(warehouse, "settings", "active_event_types", "metric_registry")
+    warehouse.ready(PACK, ["settings", "active_event_types", "metric_registry"])
     found = {name: _hash(warehouse.engine.query(sql).to_pylist()) for name, sql in _SOURCES.items()}
     models = warehouse.pack(PACK).models
     return {**found, "models": _hash([[name, model.sql] for name, model in sorted(models.items())])}

@@ -1,11 +1,10 @@
-"""The registry of metrics as rows of `metric_registry`: what is declared in this pack, said once.
-
-A team that keeps its own registry loads its own rows; these are the ones to start from.
-"""
+"""The registry of metrics as rows of `metric_registry` (see `packs.registry`): what is declared here, said once."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from prodsense.packs.registry import rows_of
 
 from .metrics import METRICS
 
@@ -44,17 +43,10 @@ def family(name: str) -> str:
 
 def registry_rows() -> list[dict[str, Any]]:
     """One row a visible metric, version 1."""
-    return [
-        {
-            "metric_name": metric.name,
-            "version": 1,
-            "definition": metric.says,
-            "active_definition": ACTIVE,
-            "is_vanity": metric.name in VANITY,
-            "counter_metrics": COUNTER.get(metric.name),
-            "freshness": "near_real_time" if metric.name in NEAR_REAL_TIME else "daily_batch",
-            "family": family(metric.name),
-        }
-        for metric in METRICS
-        if not metric.hidden
-    ]
+    return rows_of(METRICS, lambda metric: {
+        "active_definition": ACTIVE,
+        "is_vanity": metric.name in VANITY,
+        "counter_metrics": COUNTER.get(metric.name),
+        "freshness": "near_real_time" if metric.name in NEAR_REAL_TIME else "daily_batch",
+        "family": family(metric.name),
+    })

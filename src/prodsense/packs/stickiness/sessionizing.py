@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 
-from .people import ready
+from .people import PACK
 
 if TYPE_CHECKING:
     from prodsense.behavior.events import EventTable
@@ -139,7 +139,7 @@ def sessionization_edge_cases(
 def _log(warehouse: Warehouse) -> EventTable:
     from prodsense.behavior.events import EventTable
 
-    ready(warehouse, "user_events", "users", "settings")
+    warehouse.ready(PACK, ["user_events", "users", "settings"])
     if warehouse.engine.is_empty(_EVENTS):
         raise UsageError("user_events holds nothing to cut sessions from; run: prodsense ingest")
     return EventTable.of(warehouse.engine, _EVENTS, "user_id", "timestamp", "event_type", device="platform")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .people import ready
+from .people import PACK
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -110,7 +110,7 @@ def validate(warehouse: Warehouse) -> list[dict[str, Any]]:
 
     The last row says whether to publish. Rows that ingest refused count as one check more.
     """
-    ready(warehouse, "user_events", "users", "daily_user_activity", "event_log", "active_days", "session_facts")
+    warehouse.ready(PACK, ["user_events", "users", "daily_user_activity", "event_log", "active_days", "session_facts"])
     rows = []
     for name, (says, stops, sql) in CHECKS.items():
         found = int(warehouse.engine.query(sql)["found"][0].as_py() or 0)

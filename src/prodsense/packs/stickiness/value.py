@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
+from prodsense.packs.computed import floats
 
-from .people import last_whole_day, ready, span_of_activity
+from .people import PACK, last_whole_day, span_of_activity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,8 +94,8 @@ def engagement_ltv_correlation(
     if days < 1 or horizon < 1:
         raise UsageError("days and horizon are 1 or more")
     table, sql, params = _window(warehouse, days, horizon, as_of)
-    ltv = _floats(table, "ltv")
-    back = _floats(table, "is_retained")
+    ltv = floats(table, "ltv")
+    back = floats(table, "is_retained")
     has_ltv, mixed = int(np.isfinite(ltv).sum()), min(back.sum(), (1 - back).sum())
     notes = [f"{OBSERVATIONAL}: what goes along with value need not cause it"]
     if has_ltv < LEAST:
@@ -108,7 +109,7 @@ def engagement_ltv_correlation(
         )
     rows = []
     for name in ENGAGEMENT:
-        x = _floats(table, name)
+        x = floats(table, name)
         row: dict[str, Any] = {"metric": name, "users": int(np.isfinite(x).sum())}
         row |= _spearman(x, ltv, confidence) if has_ltv >= LEAST else dict.fromkeys(_SPEARMAN)
         known = np.isfinite(x)
@@ -175,7 +176,7 @@ def _window(
     warehouse: Warehouse, days: int, horizon: int, as_of: Any
 ) -> tuple[pa.Table, str, dict[str, Any]]:
     """One row a user active in the window before the last `horizon` days: its engagement, retention and LTV."""
-    ready(warehouse, "members", "active_days", "session_facts", "feature_days", "user_ltv")
+    warehouse.ready(PACK, ["members", "active_days", "session_facts", "feature_days", "user_ltv"])
     first, newest = span_of_activity(warehouse)
     last = last_whole_day(as_of, newest)
     split = last - timedelta(days=horizon)
@@ -191,10 +192,6 @@ def _window(
     if table.num_rows < LEAST:
         raise UsageError(f"{table.num_rows} users were active from {begin} to {split}; {LEAST} are needed")
     return table, sql, params
-
-
-def _floats(table: pa.Table, name: str) -> Any:
-    return table[name].to_numpy(zero_copy_only=False).astype(float)
 
 
 # -- patterns of sessions -----------------------------------------------------------------------------
@@ -249,7 +246,7 @@ def session_pattern_quality_analysis(
         raise UsageError("min_sessions is 1 or more")
     if survey.lower() not in ("csat", "nps"):
         raise UsageError(f"survey is csat or nps, not {survey!r}")
-    ready(warehouse, "members", "session_facts", "user_ltv", "survey_responses")
+    warehouse.ready(PACK, ["members", "session_facts", "user_ltv", "survey_responses"])
     last = None
     if as_of is not None:
         _, newest = span_of_activity(warehouse)
@@ -258,17 +255,17 @@ def session_pattern_quality_analysis(
     table = warehouse.engine.query(_PATTERNS, params)
     if table.num_rows < LEAST:
         raise UsageError(f"{table.num_rows} users have {min_sessions} sessions of known length; {LEAST} are needed")
-    per_day, length = _floats(table, "per_day"), _floats(table, "length")
+    per_day, length = floats(table, "per_day"), floats(table, "length")
     cut = float(np.median(per_day)) if many is None else many
     reach = float(np.median(length)) if long_minutes is None else long_minutes
     pattern = np.where(per_day >= cut, 0, 2) + np.where(length >= reach, 1, 0)
-    outcomes = {"ltv": _floats(table, "ltv"), "satisfaction": _floats(table, "satisfaction")}
+    outcomes = {"ltv": floats(table, "ltv"), "satisfaction": floats(table, "satisfaction")}
     rows = []
     for place, name in enumerate(PATTERNS):
         mine = pattern == place
         row: dict[str, Any] = {"pattern": name, "users": int(mine.sum())}
         for label, values in (("sessions_per_day", per_day), ("minutes_per_session", length),
-                              ("minutes_per_day", _floats(table, "minutes_per_day"))):
+                              ("minutes_per_day", floats(table, "minutes_per_day"))):
             row[label] = float(values[mine].mean()) if mine.any() else None
         for label, values in outcomes.items():
             known = values[mine & np.isfinite(values)]
@@ -279,7 +276,7 @@ def session_pattern_quality_analysis(
         rows.append(row)
     comparison = {
         label: _many_short_less_few_long(
-            pattern, values, _floats(table, "minutes_per_day"), _floats(table, "days"), confidence
+            pattern, values, floats(table, "minutes_per_day"), floats(table, "days"), confidence
         )
         for label, values in outcomes.items()
     }
@@ -305,9 +302,8 @@ def session_pattern_quality_analysis(
 def _many_short_less_few_long(pattern: Any, y: Any, minutes: Any, days: Any, confidence: float) -> dict[str, Any]:
     """Difference of means with Welch's interval; and that of least squares given time a day and days there."""
     import numpy as np
-    from scipy import stats
 
-    from prodsense.inference.causal_result import numbers
+    from prodsense.inference.causal_result import numbers, welch
     from prodsense.inference.ols import ols
 
     empty: dict[str, Any] = {"difference": None, "at_equal_time": None}
@@ -320,12 +316,9 @@ def _many_short_less_few_long(pattern: Any, y: Any, minutes: Any, days: Any, con
             "reason": f"known of {len(a)} users with many short and {len(b)} with few long sessions;"
             f" {LEAST} of each are needed",
         }
-    parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
-    if sum(parts) == 0:
+    difference = welch(a, b, confidence)
+    if difference["std_error"] is None:
         return {**empty, "reason": "all users have the same value"}
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
-    difference = numbers(float(a.mean() - b.mean()), sum(parts) ** 0.5, freedom, confidence)
-    difference["p_value"] = float(stats.ttest_ind(a, b, equal_var=False).pvalue)
     beside = [
         column - column.mean()
         for column in (np.log(np.maximum(minutes[known], 1e-3)), days[known])

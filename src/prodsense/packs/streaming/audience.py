@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 
-from .common import PACK, clock, moment_of, ready
+from .common import PACK, clock, moment_of
 from .retention_curve import LEAST, curve, unusual
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def audience_retention_curve(
         raise UsageError(f"points is percent, seconds or milestones, not {points!r}")
     if step_seconds is not None and (points != "seconds" or step_seconds < 1):
         raise UsageError("step_seconds is 1 or more and goes with points=seconds")
-    ready(warehouse, "sessions", "playback_milestones_reached", "dim_content")
+    warehouse.ready(PACK, ["sessions", "playback_milestones_reached", "dim_content"])
     moment = moment_of(warehouse, as_of)
     rows_sql, params, names = sliced(warehouse, PACK, "sessions", _COLUMNS, as_of=moment, by=by, where=where)
     title = _title(warehouse, content_key, rows_sql, params)
@@ -261,7 +261,7 @@ def retention_dropoffs(
 
     if step_seconds < 1 or days < 1:
         raise UsageError("step_seconds and days are 1 or more")
-    ready(warehouse, "sessions", "dim_content", "playback_milestones_reached")
+    warehouse.ready(PACK, ["sessions", "dim_content", "playback_milestones_reached"])
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "step": step_seconds}
     told: dict[int, list[dict[str, Any]]] = {}
     for row in warehouse.engine.query(_OF_TITLES, params).to_pylist():

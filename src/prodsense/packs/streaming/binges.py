@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 from prodsense.inference.like_users import LEAST, compared
+from prodsense.packs.computed import floats
 
-from .common import floats, moment_of, ready
+from .common import PACK, moment_of
 from .habits import binges_sql
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def binge_driver_analysis(
 
     if days < 1:
         raise UsageError("days is 1 or more")
-    ready(warehouse, "sessions", "viewers", "titles")
+    warehouse.ready(PACK, ["sessions", "viewers", "titles"])
     text = binges_sql(episodes, hours) + _PAIRS
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "episodes": episodes}
     table = warehouse.engine.query(text, params)
@@ -221,7 +222,7 @@ def binge_retention_impact(
 
     if days < 7 or horizon < 1:
         raise UsageError("days is 7 or more, horizon 1 or more")
-    ready(warehouse, "sessions", "viewers", "titles", "subscription_log")
+    warehouse.ready(PACK, ["sessions", "viewers", "titles", "subscription_log"])
     moment = moment_of(warehouse, as_of)
     until = moment.date() - timedelta(days=horizon)
     params = {
@@ -235,8 +236,8 @@ def binge_retention_impact(
     binged = floats(people, "is_binger") == 1
     if people.num_rows < 2 * LEAST:
         raise UsageError(
-            f"{people.num_rows} subscribers of {until} watched a series in the {days} days before; {2 * LEAST}"
-            f" are needed"
+            f"{people.num_rows} subscribers of {until} watched a series in the {days} days before;"
+            f" {2 * LEAST} are needed"
         )
     row, balance = compared(people, binged, "stays", covariates, confidence, sides=("bingers", "others"), share=True)
     row = {"outcome": f"still subscribed {horizon} days later", **row}

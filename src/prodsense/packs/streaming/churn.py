@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 
-from .common import moment_of, ready
+from .common import PACK, moment_of
 
 if TYPE_CHECKING:
     from prodsense.inference.predict import Prediction
@@ -109,7 +109,7 @@ def subscriber_churn_prediction(
 
     if horizon < 1 or cutoffs < 1:
         raise UsageError("horizon and cutoffs are 1 or more")
-    ready(warehouse, "sessions", "viewers", "titles", "subscription_log")
+    warehouse.ready(PACK, ["sessions", "viewers", "titles", "subscription_log"])
     moment = moment_of(warehouse, as_of)
     first = warehouse.engine.query(
         "SELECT MIN(session_date) AS day FROM streaming.sessions WHERE started_at <= :as_of", {"as_of": moment}
@@ -228,7 +228,7 @@ def churn_prevention_targeting(
 
     if not 0 < share <= 1 or not 0 <= holdout < 1 or not 0 <= min_risk <= 1:
         raise UsageError("share is above 0 and at most 1, holdout and min_risk from 0 to 1")
-    ready(warehouse, "churn_scores", "sessions", "viewers", "titles", "subscription_log")
+    warehouse.ready(PACK, ["churn_scores", "sessions", "viewers", "titles", "subscription_log"])
     engine = warehouse.engine
     moment = _moment(warehouse, as_of)
     scores = engine.query(_SCORES, {"as_of": moment})

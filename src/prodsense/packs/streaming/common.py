@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prodsense.errors import UsageError
 
@@ -13,16 +13,11 @@ if TYPE_CHECKING:
 PACK = "streaming"
 
 
-def ready(warehouse: Warehouse, *names: str) -> None:
-    """Make sure that these relations of the pack are there."""
-    warehouse.ready(PACK, {f"{PACK}.{name}" for name in names})
-
-
 def moment_of(warehouse: Warehouse, as_of: datetime | None = None) -> datetime:
     """`as_of`, or the newest start of a session; UsageError where nobody ever watched."""
     if as_of is not None:
         return as_of
-    ready(warehouse, "sessions")
+    warehouse.ready(PACK, ["sessions"])
     found = warehouse.engine.query("SELECT MAX(started_at) AS newest FROM streaming.sessions")["newest"][0].as_py()
     if found is None:
         raise UsageError(
@@ -36,10 +31,3 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def floats(table: Any, name: str) -> Any:
-    """A column as floats; NaN is null."""
-    import numpy as np
-
-    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=float)

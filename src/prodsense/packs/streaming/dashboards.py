@@ -14,9 +14,9 @@ _whole = partial(Chart, grain="all", form="bar", question="Q3.1.1")
 CHARTS = (
     Chart(
         "audience_retention_chart",
-        "Percent of viewers still watching at each point of the title with most viewers; dots where far more leave than"
-        " around. Any title, slice or second: prodsense analyze audience_retention_curve --param content_key=4 --chart"
-        " FILE.",
+        "Percent of viewers still watching at each point of the title with most viewers; dots where far"
+        " more leave than around. Any title, slice or second: prodsense analyze"
+        " audience_retention_curve --param content_key=4 --chart FILE.",
         query="audience_retention", form="line", x="percent_of_title", y="percent_watching", by=("line",),
         question="Q3.1.1",
     ),

@@ -29,16 +29,16 @@ def _event(name: str, says: str, *fields: Field) -> Event:
 EVENTS = (
     _event(
         "playback_start", "Playback begins.",
-        Field("discovery_source", "VARCHAR", False, "How the title was reached: search, browse, recommendation,"
-        " external."),
+        Field("discovery_source", "VARCHAR", False, "How the title was reached:"
+        " search, browse, recommendation, external."),
     ),
     _event("playback_pause", "Playback is paused."),
     _event("playback_resume", "Playback continues after a pause."),
     _event("playback_progress", "Playback goes on: a heartbeat, every so many seconds or at milestones."),
     _event(
         "playback_seek", "A jump to another position: lower is a rewind, higher a forward.",
-        Field("seek_to_position", "DOUBLE", False, "Where it leads to; without it, its direction is not"
-        " known.", "seconds"),
+        Field("seek_to_position", "DOUBLE", False, "Where it leads to;"
+        " without it, its direction is not known.", "seconds"),
     ),
     _event("playback_complete", "The title was played to its end."),
     _event("playback_error", "Playback failed."),

@@ -40,8 +40,8 @@ EXPERIMENTS = (
         "search_results_presentation_test",
         "A new way to show search results against the old one: do more searches end in a title?",
         "search_success_rate", ("total_views",),
-        "The share of searches that end in a click decides; it is a ratio of sums over users, with its error"
-        " from users.",
+        "The share of searches that end in a click decides; it is a ratio of sums"
+        " over users, with its error from users.",
     ),
     _test(
         "recommendation_display_test",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .common import moment_of, ready
+from .common import PACK, moment_of
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -74,7 +74,7 @@ def _tables(warehouse: Warehouse) -> None:
 
 def batch_feed(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Pipeline batch_recommendation_feed: tastes of all users anew, in place of those of the last run."""
-    ready(warehouse, "sessions", "viewers")
+    warehouse.ready(PACK, ["sessions", "viewers"])
     _tables(warehouse)
     moment = moment_of(warehouse)
     engine = warehouse.engine
@@ -89,7 +89,7 @@ def near_real_time_feed(warehouse: Warehouse) -> list[dict[str, Any]]:
 
     An event that comes late never takes the place of a newer one.
     """
-    ready(warehouse, "playback_events", "content_versions", "titles", "viewers")
+    warehouse.ready(PACK, ["playback_events", "content_versions", "titles", "viewers"])
     _tables(warehouse)
     engine = warehouse.engine
     since: datetime | None = engine.query(f"SELECT MAX(received_at) AS at FROM {PLACE}")["at"][0].as_py()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import UsageError
 
-from .common import moment_of, ready
+from .common import PACK, moment_of
 
 if TYPE_CHECKING:
     from prodsense.metrics.result import Rows
@@ -48,7 +48,7 @@ def viewing_breadth_classification(
 
     if min(days, genres, titles, min_views) < 1:
         raise UsageError("days, genres, titles and min_views are 1 or more")
-    ready(warehouse, "sessions", "viewers")
+    warehouse.ready(PACK, ["sessions", "viewers"])
     params = {"as_of": moment_of(warehouse, as_of), "days": days}
     table = warehouse.engine.query(_BREADTH, params)
     if not table.num_rows:
@@ -145,7 +145,7 @@ def binge_session_identification(
     from prodsense.metrics.result import Rows
 
     text = binges_sql(episodes, hours) + _FOUND
-    ready(warehouse, "sessions", "viewers")
+    warehouse.ready(PACK, ["sessions", "viewers"])
     params = {"as_of": moment_of(warehouse, as_of), "start_date": start_date, "end_date": end_date}
     table = warehouse.engine.query(text, params)
     users = set(table["user_key"].to_pylist())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .common import ready
+from .common import PACK
 
 if TYPE_CHECKING:
     from prodsense.realtime.tablestream import TableStream
@@ -73,7 +73,7 @@ def push(warehouse: Warehouse) -> Pushed:
     """Take in what was received since the last run, once."""
     from prodsense.realtime.tablestream import TableStream
 
-    ready(warehouse, "playback_events", "viewers")
+    warehouse.ready(PACK, ["playback_events", "viewers"])
     engine = warehouse.engine
     internal = engine.query("SELECT user_id FROM streaming.viewers WHERE is_internal ORDER BY user_id")["user_id"]
     stream = TableStream(engine, STREAM, OUTPUT, internal.to_pylist())
@@ -83,18 +83,14 @@ def push(warehouse: Warehouse) -> Pushed:
 def aggregate(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Pipeline near_real_time_playback_aggregation: the newest state as numbers, the most watched titles first."""
     pushed = push(warehouse)
-    engine = warehouse.engine
-    closed = engine.query(
-        f"SELECT COUNT(DISTINCT session_id || ' ' || text_of(started_at)) AS n FROM {OUTPUT}"
-    )["n"][0].as_py()
     counts = pushed.stream.counts
     rows: list[dict[str, Any]] = [
         {"number": "events_taken_in", "title": None, "value": pushed.events},
         {"number": "events_too_late_for_the_stream", "title": None, "value": counts.get("late", 0)},
-        {"number": "sessions_closed_so_far", "title": None, "value": closed},
+        {"number": "sessions_closed_so_far", "title": None, "value": pushed.stream.closed},
         {"number": "sessions_open", "title": None, "value": len(open_sessions(warehouse))},
     ]
-    return rows + engine.query(_NOW).to_pylist()
+    return rows + warehouse.engine.query(_NOW).to_pylist()
 
 
 def open_sessions(warehouse: Warehouse) -> list[dict[str, Any]]:
@@ -118,7 +114,7 @@ def ingestion(warehouse: Warehouse) -> list[dict[str, Any]]:
     One row a step: rows read, accepted, duplicate and quarantined over all loads of playback_events (they add up), then
     the stream, then each model of the batch path.
     """
-    ready(warehouse, "playback_events")
+    warehouse.ready(PACK, ["playback_events"])
     told = warehouse.engine.query(
         "SELECT CAST(SUM(read) AS BIGINT) AS read, CAST(SUM(accepted) AS BIGINT) AS accepted,"
         " CAST(SUM(duplicate) AS BIGINT) AS duplicate, CAST(SUM(quarantined) AS BIGINT) AS quarantined"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from functools import partial
 
 from prodsense.contracts.vocabulary import Dimension, Metric, MetricTree
+from prodsense.packs.shapes import net_promoter_score
 
 _OF_TITLES = ("genre", "content_age", "production_type")
 _OF_USERS = ("age_group", "region", "subscription_tier", "time_period", "experiment_arm")
@@ -112,8 +113,8 @@ METRICS = (
     # Who is there
     _session(
         "daily_active_users",
-        "Distinct users with a session on a day, open and short ones inside. Coarser grains give the mean of their"
-        " days with any.",
+        "Distinct users with a session on a day, open and short ones inside. Coarser grains"
+        " give the mean of their days with any.",
         "count", "up", _USERS, per="day", grain="day",
     ),
     _session(
@@ -200,8 +201,8 @@ METRICS = (
     ),
     Metric(
         "binge_session_frequency",
-        "Binge sessions (3 or more episodes of one series viewed within 24 hours) over distinct active users of the"
-        " period.",
+        "Binge sessions (3 or more episodes of one series viewed within 24 hours)"
+        " over distinct active users of the period.",
         "count", "none", "ratio(CASE WHEN active_viewers > 0 THEN COALESCE(binge_sessions, 0) END, active_viewers)",
         by=_ALL,
     ),
@@ -236,8 +237,8 @@ METRICS = (
         "hours", "down", "mean(gap_hours)", source="episode_views", by=_ALL,
     ),
     _session(
-        "hook_rate", "Users who complete the pilot (first episode of the first season) over users who start it, by"
-        " series.",
+        "hook_rate", "Users who complete the pilot (first episode of the first"
+        " season) over users who start it, by series.",
         "share", "up", "ratio(COUNT(DISTINCT CASE WHEN is_completed THEN user_title END), COUNT(DISTINCT user_title))",
         where="season_number = 1 AND episode_number = 1",
     ),
@@ -290,8 +291,8 @@ METRICS = (
         where="scene = 'intro' AND seek_direction = 'forward'", by=_ALL,
     ),
     _session(
-        "credits_skip_rate", "Views that got to the end credits without watching half of them over views that got"
-        " there.",
+        "credits_skip_rate", "Views that got to the end credits without watching"
+        " half of them over views that got there.",
         "share", "none", "share(NOT has_credits_watched)", where="is_view AND reached_credits",
     ),
     Metric(
@@ -308,8 +309,8 @@ METRICS = (
         where="is_view AND view_source IN ('browse', 'search', 'recommendation')", by=("view_source", *_ALL),
     ),
     _view(
-        "view_source_mix", "Share of views by source: search, browse, recommendation, external. Of a title: by"
-        " content_key.",
+        "view_source_mix", "Share of views by source: search, browse, recommendation,"
+        " external. Of a title: by content_key.",
         "share", "none", "COUNT(*)", share_of=(*_ALL, "content_key"), by=("view_source", *_ALL),
     ),
     # Subscriptions
@@ -347,8 +348,8 @@ METRICS = (
         sql="COUNT(DISTINCT subscription_key)", source="subscription_log", time="ended_at", rolling=_EVER,
     ),
     _subscription(
-        "churn_reason_breakdown", "Share of churned subscriptions by reason of the cancellation; unknown where none is"
-        " captured.",
+        "churn_reason_breakdown", "Share of churned subscriptions by reason of the"
+        " cancellation; unknown where none is captured.",
         "share", "none", "COUNT(*)", time="ended_at", where="ended_at IS NOT NULL", share_of=_OF_USERS,
         by=("churn_reason", *_OF_USERS),
     ),
@@ -418,9 +419,9 @@ METRICS = (
     ),
     _month(
         "recommended_viewing_satisfaction_lift",
-        "Share of satisfied csat answers of users who view recommended titles over that of users who do not, less 1;"
-        " by month, the others weighted to have watched as much in the month before. It compares who chose to, and is"
-        " no effect.",
+        "Share of satisfied csat answers of users who view recommended titles over that of users who do"
+        " not, less 1; by month, the others weighted to have watched as much in the month before. It"
+        " compares who chose to, and is no effect.",
         "share", "up", _compared("satisfied", "answer_weight", "answers"), by=("experiment_arm",),
     ),
     Metric(
@@ -439,9 +440,9 @@ METRICS = (
         source="survey_answers", where="survey_type = 'csat'", by=_OF_USERS,
     ),
     Metric(
-        "platform_nps", "Net promoter score, -100 to 100: percent who answered 9 or 10 less percent who answered 0"
-        " to 6.",
-        "score", "up", "100 * (share(score >= 9) - share(score <= 6))",
+        "platform_nps", "Net promoter score, -100 to 100: percent who answered 9"
+        " or 10 less percent who answered 0 to 6.",
+        "score", "up", net_promoter_score(),
         source="survey_answers", where="survey_type = 'nps'", by=_OF_USERS,
     ),
     _opinion(

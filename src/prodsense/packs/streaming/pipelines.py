@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from functools import partial
 
 from prodsense.contracts.vocabulary import Pipeline
+from prodsense.packs.computed import PackFunction
 
-
-def _from(module: str, name: str) -> Callable[..., Any]:
-    def run(warehouse: Any) -> Any:
-        return getattr(import_module(f"{__package__}.{module}"), name)(warehouse)
-
-    return run
-
+_from = partial(PackFunction, __package__)
+_daily = partial(Pipeline, fresh_hours=24, late_days=3)
 
 _FOLD = ("session_folds", "session_facts", "viewing_sessions", "sessions")
 
 PIPELINES = (
     Pipeline(
         "playback_event_ingestion",
-        "Playback events, loaded from files, a database or a message log (prodsense stream), into both paths:"
-        " the session"
-        " stream and the fold. Rows read are accepted, duplicate or quarantined; run it after each load.",
+        "Playback events, loaded from files, a database or a message log (prodsense stream), into both paths: the"
+        " session stream and the fold. Rows read are accepted, duplicate or quarantined; run it after each load.",
         fresh_hours=1,
         run=_from("live", "ingestion"),
     ),
     Pipeline(
         "near_real_time_playback_aggregation",
-        "Takes in the events received since the last run, once each, and tells who watches now, which titles,"
-        " and how many"
-        " sessions are open and closed. Run it every minute; nothing is built.",
+        "Takes in the events received since the last run, once each, and tells who watches now, which titles, and how"
+        " many sessions are open and closed. Run it every minute; nothing is built.",
         fresh_hours=0.1,
         run=_from("live", "aggregate"),
     ),
@@ -41,21 +33,16 @@ PIPELINES = (
         fresh_hours=0.1,
         run=_from("live", "state_store"),
     ),
-    Pipeline(
+    _daily(
         "batch_playback_analytics",
         "All that metrics read, from playback events: sessions, binges, seeks, and the daily aggregates.",
         models=(*_FOLD, "binges", "seeks", "agg_platform_daily", "agg_user_daily", "agg_content_daily"),
-        fresh_hours=24,
-        late_days=3,
     ),
-    Pipeline(
+    _daily(
         "user_content_session_rollup",
         "Rolls events up to one row a user, title and session, with watched time, status, start and end;"
-        " milestones stay"
-        " for retention curves.",
+        " milestones stay for retention curves.",
         models=(*_FOLD, "playback_sessions", "title_milestones"),
-        fresh_hours=24,
-        late_days=3,
     ),
     Pipeline(
         "session_end_summary",
@@ -67,65 +54,48 @@ PIPELINES = (
     ),
     Pipeline(
         "abandoned_session_timeout",
-        "Closes sessions without an end after session_timeout_minutes (30) of silence: they end with their last"
-        " event, as"
-        " abandoned.",
+        "Closes sessions without an end after session_timeout_minutes (30) of silence: they"
+        " end with their last event, as abandoned.",
         fresh_hours=1,
         late_days=3,
         run=_from("upkeep", "abandoned_session_timeout"),
     ),
-    Pipeline(
+    _daily(
         "late_arriving_playback_events",
         "Restates the sessions, aggregates and totals that late events touch, and tells how late they were.",
-        fresh_hours=24,
-        late_days=3,
         run=_from("upkeep", "late_arriving_events"),
     ),
-    Pipeline(
+    _daily(
         "out_of_order_playback_events",
-        "Events are ordered by the time they happened before anything is derived; tells how many came in another"
-        " order and"
-        " proves on some of them that it changed nothing.",
-        fresh_hours=24,
-        late_days=3,
+        "Events are ordered by the time they happened before anything is derived; tells how many came in another order"
+        " and proves on some of them that it changed nothing.",
         run=_from("upkeep", "out_of_order_events"),
     ),
-    Pipeline(
+    _daily(
         "precomputed_engagement_aggregates",
         "Users, hours, views and completions by day, for the platform, each user and each title; dashboards read them.",
         models=("agg_platform_daily", "agg_user_daily", "agg_content_daily"),
-        fresh_hours=24,
-        late_days=3,
     ),
-    Pipeline(
+    _daily(
         "content_metadata_integration",
-        "Titles as the content system knows them (genre, cast, year, series and episode) beside what is watched"
-        " of them;"
-        " titles that it does not know show.",
+        "Titles as the content system knows them (genre, cast, year, series and episode) beside what is watched of"
+        " them; titles that it does not know show.",
         models=("titles", "session_facts", "content_engagement"),
-        fresh_hours=24,
-        late_days=3,
     ),
-    Pipeline(
+    _daily(
         "profile_resolution",
         "Credits viewing to the profiles of each account; profiles that the account does not have show.",
         models=("session_facts", "profile_engagement"),
-        fresh_hours=24,
-        late_days=3,
     ),
-    Pipeline(
+    _daily(
         "content_version_mapping",
         "Maps versions (cuts, dubs) to their titles: engagement by version, which adds up to the title's.",
         models=("session_facts", "version_engagement"),
-        fresh_hours=24,
-        late_days=3,
     ),
-    Pipeline(
+    _daily(
         "library_utilization_tracking",
         "Each available title on each day, watched or not; popular and cold titles.",
         models=("session_facts", "library_days", "popular_vs_cold_titles"),
-        fresh_hours=24,
-        late_days=3,
     ),
     Pipeline(
         "near_real_time_recommendation_feed",

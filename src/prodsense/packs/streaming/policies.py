@@ -6,19 +6,12 @@ Those about the registry read the newest version of each metric in metric_regist
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from functools import partial
 
 from prodsense.contracts.vocabulary import Policy
+from prodsense.packs.computed import PackFunction
 
-
-def _check(name: str) -> Callable[..., Any]:
-    def run(warehouse: Any) -> Any:
-        return getattr(import_module(f"{__package__}.registry"), name)(warehouse)
-
-    return run
-
+_check = partial(PackFunction, __package__, "registry")
 
 POLICIES = (
     Policy(
@@ -33,9 +26,8 @@ POLICIES = (
     ),
     Policy(
         "single_metric_overoptimization_guard",
-        "No decision on one metric alone: each metric of time watched in the registry names satisfaction,"
-        " completion and"
-        " retention beside it (counter_metrics), all registered, and a page that leads with one shows them too.",
+        "No decision on one metric alone: each metric of time watched in the registry names satisfaction, completion"
+        " and retention beside it (counter_metrics), all registered, and a page that leads with one shows them too.",
         check=_check("hours_are_not_alone"),
     ),
     Policy(

@@ -7,8 +7,8 @@ from prodsense.contracts.vocabulary import Question
 QUESTIONS = (
     Question(
         "Q3.1.1",
-        "How engaged are viewers with the platform, as people and by title, and which data and analyses stand"
-        " behind it?",
+        "How engaged are viewers with the platform, as people and by title, and"
+        " which data and analyses stand behind it?",
         (
             "daily_active_users", "monthly_active_users", "dau_mau_ratio", "total_streaming_hours",
             "streaming_hours_concentration", "average_session_duration", "sessions_per_user",
@@ -69,13 +69,11 @@ QUESTIONS = (
             "number_of_forwards", "completion_percentage", "watched_credits",
         ),
         notes={
-            "viewing_model_alternatives": "Events alone, with every measure reckoned when asked, need no fold"
-            " and cost a"
-            " window over all events each time. Wider rows, with title and user beside the session, save joins and go"
+            "viewing_model_alternatives": "Events alone, with every measure reckoned when asked, need no fold and cost"
+            " a window over all events each time. Wider rows, with title and user beside the session, save joins and go"
             " stale when a title is renamed. A store for time series holds the newest events best, with sums of ended"
-            " sessions in the warehouse. Here events are kept, folded once a day and day by day, and restated"
-            " when late:"
-            " the fold is the only place where a pause or a seek is defined.",
+            " sessions in the warehouse. Here events are kept, folded once a day and day by day, and restated when"
+            " late: the fold is the only place where a pause or a seek is defined.",
         },
     ),
 )

@@ -1,7 +1,4 @@
-"""The registry of metrics as rows of `metric_registry`: what is declared in this pack, said once; and its checks.
-
-A team that keeps its own registry loads its own rows; these are the ones to start from.
-"""
+"""The registry of metrics as rows of `metric_registry` (see `packs.registry`), and the rules that it is checked by."""
 
 from __future__ import annotations
 
@@ -9,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import PACK, ready
+from prodsense.packs.registry import pages_of, registered, rows_of
+
+from .common import PACK
 
 if TYPE_CHECKING:
     from prodsense.warehouse import Warehouse
@@ -38,16 +37,9 @@ def registry_rows() -> list[dict[str, Any]]:
     """The rule of a view, and one row a visible metric; version 1."""
     from .metrics import METRICS
 
-    shown = [metric for metric in METRICS if not metric.hidden]
+    view = {"metric_name": "view", "version": 1, "definition": VIEW, "counter_metrics": None}
     return [
-        {"metric_name": "view", "version": 1, "definition": VIEW, "counter_metrics": None},
-        *(
-            {
-                "metric_name": metric.name, "version": 1, "definition": metric.says,
-                "counter_metrics": _GUARDS if is_of_time(metric.name) else None,
-            }
-            for metric in shown
-        ),
+        view, *rows_of(METRICS, lambda metric: {"counter_metrics": _GUARDS if is_of_time(metric.name) else None})
     ]  # fmt: skip
 
 
@@ -60,43 +52,32 @@ def is_of_time(name: str) -> bool:
     return wanted and bool(_OF_TIME.search(name))
 
 
-def newest(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """The newest version of each registered metric."""
-    ready(warehouse, "metric_registry")
-    return warehouse.engine.query(
-        "SELECT metric_name, definition, counter_metrics, LOWER(content_type) AS content_type"
-        " FROM streaming.metric_registry"
-        " QUALIFY ROW_NUMBER() OVER (PARTITION BY metric_name ORDER BY version DESC) = 1 ORDER BY metric_name"
-    ).to_pylist()
-
-
 # -- one definition of a view ----------------------------------------------------------------------------
 
 
 def one_definition_of_a_view(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     """Metrics of views without a definition, rules that differ, and a rule that the models do not apply."""
-    registered = newest(warehouse)
+    found = registered(warehouse, PACK, "definition", "content_type")
+    of_views = {name: row for name, row in found.items() if _OF_VIEWS.search(name)}
     rules: dict[str | None, dict[float, list[str]]] = {}
-    for row in registered:
-        if not _OF_VIEWS.search(row["metric_name"]):
-            continue
+    for name, row in of_views.items():
         if not (row["definition"] or "").strip():
-            yield {"violation": "a metric of views has no registered definition", "metric_name": row["metric_name"]}
+            yield {"violation": "a metric of views has no registered definition", "metric_name": name}
             continue
+        content_type = row["content_type"].lower() if row["content_type"] is not None else None
         for seconds in thresholds(row["definition"]):
-            rules.setdefault(row["content_type"], {}).setdefault(seconds, []).append(row["metric_name"])
-    for content_type, found in rules.items():
+            rules.setdefault(content_type, {}).setdefault(seconds, []).append(name)
+    for content_type, stated in rules.items():
         applied = _applied(warehouse, content_type)
-        usual = max(found, key=lambda seconds: (len(found[seconds]), seconds == applied, -seconds))
-        for seconds, names in sorted(found.items()):
+        usual = max(stated, key=lambda seconds: (len(stated[seconds]), seconds == applied, -seconds))
+        for seconds, names in sorted(stated.items()):
             for name in names if seconds != usual else ():
                 yield {"violation": "a metric counts views by another rule than the others", "metric_name": name,
                        "content_type": content_type, "rule_seconds": seconds, "others_seconds": usual}
         if applied != usual:
-            yield {"violation": "views are counted by another rule than the registered one", "content_type":
-            content_type,
-                   "rule_seconds": usual, "applied_seconds": applied}
-    if not rules and any(_OF_VIEWS.search(row["metric_name"]) for row in registered):
+            yield {"violation": "views are counted by another rule than the registered one",
+                   "content_type": content_type, "rule_seconds": usual, "applied_seconds": applied}
+    if not rules and of_views:
         yield {"violation": "no registered definition says from when on a view is one"}
 
 
@@ -107,7 +88,7 @@ def thresholds(text: str) -> list[float]:
 
 def _applied(warehouse: Warehouse, content_type: str | None) -> float:
     """The threshold that the model `sessions` applies to a type of content, in seconds."""
-    ready(warehouse, "settings", "view_rules")
+    warehouse.ready(PACK, ["settings", "view_rules"])
     rows = warehouse.engine.query(
         "SELECT min_seconds AS seconds, 1 AS place FROM streaming.view_rules WHERE LOWER(content_type) = :kind"
         " UNION ALL SELECT value, 2 FROM streaming.settings WHERE setting = 'view_seconds' ORDER BY place",
@@ -121,19 +102,19 @@ def _applied(warehouse: Warehouse, content_type: str | None) -> float:
 
 def hours_are_not_alone(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     """Metrics of time without satisfaction, completion and retention beside them, in the registry or on a page."""
-    registered = {row["metric_name"]: row for row in newest(warehouse)}
+    found = registered(warehouse, PACK, "counter_metrics")
     known = warehouse.pack(PACK).metrics
-    for name, row in registered.items():
+    for name, row in found.items():
         if not is_of_time(name):
             continue
         beside = [part.strip() for part in (row["counter_metrics"] or "").split(",") if part.strip()]
         for other in beside:
-            if other not in registered and other not in known:
+            if other not in found and other not in known:
                 yield {"violation": "a counter metric is nowhere defined", "metric_name": name, "missing": other}
         for family in missing_families(beside):
             yield {"violation": "a metric of time stands without a family beside it", "metric_name": name,
                    "missing": family}
-    if registered:
+    if found:
         yield from _pages_with_hours_alone(warehouse)
 
 
@@ -143,10 +124,7 @@ def missing_families(names: Sequence[str], families: Mapping[str, re.Pattern[str
 
 
 def _pages_with_hours_alone(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
-    pack = warehouse.pack(PACK)
-    leads = {f"question {q.id}": q.headline for q in pack.questions.values()}
-    leads |= {f"dashboard {d.name}": tuple(n for s in d.sections for n in s.metrics) for d in pack.dashboards.values()}
-    for place, names in leads.items():
+    for place, names in pages_of(warehouse.pack(PACK)).items():
         if any(is_of_time(name) for name in names):
             for family in missing_families(names):
                 yield {"violation": "a page leads with time and does not show a family beside it", "metric_name": place,

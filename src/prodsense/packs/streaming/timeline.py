@@ -149,7 +149,7 @@ def reconstruct_viewing_session(warehouse: Warehouse, session_id: str, content_i
     """
     from prodsense.metrics.result import Rows
 
-    warehouse.ready(PACK, {f"{PACK}.{name}" for name in ("playback_log", "dim_content")})
+    warehouse.ready(PACK, ["playback_log", "dim_content"])
     engine = warehouse.engine
     events = engine.query(_EVENTS, {"session": str(session_id)}).to_pylist()
     titles = list(dict.fromkeys(event["content_id"] for event in events))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prodsense.errors import UsageError
 from prodsense.inference.causal_result import OBSERVATIONAL
 
-from .common import moment_of, ready
+from .common import PACK, moment_of
 
 if TYPE_CHECKING:
     from prodsense.metrics.result import Rows
@@ -127,7 +127,7 @@ def content_roi_model(
     """
     from prodsense.metrics.result import Rows
 
-    ready(warehouse, "sessions", "viewers", "dim_content", "content_costs", "subscriptions")
+    warehouse.ready(PACK, ["sessions", "viewers", "dim_content", "content_costs", "subscriptions"])
     params = {"as_of": moment_of(warehouse, as_of), "monthly_price": monthly_price}
     told = warehouse.engine.query(_PRICED).to_pylist()[0]
     if monthly_price is not None and monthly_price < 0:
@@ -230,7 +230,7 @@ def content_gap_analysis(
 
     if days < 1 or min_gap <= 0 or min_users < 1:
         raise UsageError("days, min_gap and min_users are above 0")
-    ready(warehouse, "sessions", "viewers", "titles", "content_availability", "search_events")
+    warehouse.ready(PACK, ["sessions", "viewers", "titles", "content_availability", "search_events"])
     params = {"as_of": moment_of(warehouse, as_of), "days": days, "min_users": min_users}
     rows = warehouse.engine.query(_GAPS, params).to_pylist()
     genres = [row for row in rows if row["kind"] == "genre"]

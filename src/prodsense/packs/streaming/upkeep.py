@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodsense.errors import NotBuiltError
 
-from .common import PACK, ready
+from .common import PACK
 
 if TYPE_CHECKING:
     from prodsense.build.report import BuildReport
@@ -73,7 +73,7 @@ def abandoned_session_timeout(warehouse: Warehouse) -> list[dict[str, Any]]:
     They end with their last event and are abandoned, unless the title was completed by then. The timeout is the setting
     session_timeout_minutes (30), measured at the newest event of all, never at the clock.
     """
-    ready(warehouse, "settings")
+    warehouse.ready(PACK, ["settings"])
     _built(warehouse)
     return warehouse.engine.query(_TIMEOUTS).to_pylist()
 
@@ -95,7 +95,7 @@ def late_arriving_events(warehouse: Warehouse) -> list[dict[str, Any]]:
 
     Rows of kind ``events`` are days of the data; rows of kind ``model`` say what this run restated.
     """
-    ready(warehouse, "playback_events")
+    warehouse.ready(PACK, ["playback_events"])
     report = _built(warehouse, *FACTS, "agg_user_daily", "agg_platform_daily", "agg_content_daily")
     rows = [
         {"kind": "model", "name": entry.model, "state": entry.mode, "restated": len(entry.partitions),
@@ -135,7 +135,7 @@ def out_of_order_events(warehouse: Warehouse) -> list[dict[str, Any]]:
     """
     from .timeline import measures, rebuild
 
-    ready(warehouse, "playback_events")
+    warehouse.ready(PACK, ["playback_events"])
     _built(warehouse)
     engine = warehouse.engine
     found = engine.query(_DISORDER).to_pylist()
@@ -223,7 +223,7 @@ def time_partitioning(warehouse: Warehouse) -> list[dict[str, Any]]:
 
     A build of one day reads and writes that day's rows alone. On a lake each day is a folder.
     """
-    ready(warehouse, *(name for name, _, _ in _PARTITIONED[:3]))
+    warehouse.ready(PACK, [name for name, _, _ in _PARTITIONED[:3]])
     _built(warehouse)
     rows = []
     for name, column, moment in _PARTITIONED:

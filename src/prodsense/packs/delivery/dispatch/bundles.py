@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodsense.packs.delivery.dispatch.engine import Limits, apart
-from prodsense.packs.delivery.dispatch.routes import LARGEST, exact_route
+from prodsense.packs.delivery.dispatch.places import Places, shops_of
+from prodsense.packs.delivery.dispatch.routes import LARGEST
 from prodsense.packs.delivery.dispatch.world import World, metres
 
 #: Orders of two restaurants are neighbours where the ways between these and between the customers are together at most
@@ -88,47 +89,37 @@ class Book:
 
     def _make(self, orders: tuple[int, ...]) -> Bundle | None:
         world = self.world
-        shops = list(dict.fromkeys(world.shop[list(orders)].tolist()))
+        shops = shops_of(world, orders)
         if len(orders) > 1 and (
             len(orders) > min(self.limits.max_batch_size, LARGEST) or len(shops) > self.restaurants
             or apart(world, self.limits, orders)
         ):
             return None
-        at = np.vstack([world.shop_at[shops[0]], world.shop_at[shops], world.home[list(orders)]])
-        far = metres(at[:, None], at[None])
-        travel = world.minutes(far)
-        ready = [float(max(self.ready[i] for i in orders if world.shop[i] == shop)) for shop in shops]
-        first = 1 + len(shops)
+        places = Places.of(world, world.shop_at[shops[0]], orders, shops, self.ready)
+        travel = world.minutes(places.far)
         visits: tuple[int, ...] = (1, 2)
         if len(orders) > 1:
             # Whichever restaurant is first, the courier stands there, as early as any food is ready.
-            travel[0, :first] = 0.0
-            visits = exact_route(
-                travel.tolist(), ready, [shops.index(int(world.shop[i])) for i in orders],
-                min(ready) - world.pickup_service / 2, world.pickup_service, world.dropoff_service,
-            ).visits
-        return self._timed(orders, shops, visits, travel, far, ready)
+            travel[0, : places.first] = 0.0
+            visits = places.route(travel, min(places.ready) - world.pickup_service / 2)
+        return self._timed(places, visits, travel)
 
-    def _timed(
-        self, orders: tuple[int, ...], shops: list[int], visits: tuple[int, ...], travel: NDArray, far: NDArray,
-        ready: list[float],
-    ) -> Bundle:
+    def _timed(self, places: Places, visits: tuple[int, ...], travel: NDArray) -> Bundle:
         """The bundle when driven without any waiting after the first pickup."""
         half_pickup, half_drop = self.world.pickup_service / 2, self.world.dropoff_service / 2
-        first, here, now = 1 + len(shops), visits[0], half_pickup
+        ready, here, now = places.ready, visits[0], half_pickup
         begin, wait, picked, tail, length = ready[here - 1], 0.0, 0.0, 0.0, 0.0
         for node in visits[1:]:
             now += float(travel[here, node])
-            length += float(far[here, node])
+            length += float(places.far[here, node])
             here = node
-            if node < first:
+            if node < places.first:
                 picked = now + half_pickup
                 begin, now = max(begin, ready[node - 1] - picked), picked + half_pickup
             else:
                 tail = now + half_drop
                 wait, now = wait + tail, tail + half_drop
-        stops = tuple(-1 - shops[v - 1] if v < first else orders[v - first] for v in visits)
-        return Bundle(orders, stops, begin, wait, picked, tail, length)
+        return Bundle(tuple(places.orders), places.stops(visits), begin, wait, picked, tail, length)
 
     def joined(self, a: Bundle, b: Bundle) -> tuple[float, Bundle] | None:
         """Minutes that joining costs the orders of both in sum, and the bundle; None where it may not be."""

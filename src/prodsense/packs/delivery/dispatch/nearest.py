@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodsense.packs.delivery.dispatch.engine import Job, Limits, View, broken, timing
-from prodsense.packs.delivery.dispatch.routes import LARGEST, exact_route
+from prodsense.packs.delivery.dispatch.places import Places, shops_of
+from prodsense.packs.delivery.dispatch.routes import LARGEST
 from prodsense.packs.delivery.dispatch.world import World, metres
 
 #: Partners tried, nearest first.
@@ -105,22 +106,13 @@ class NearestNeighbor:
 
 def best_stops(view: View, courier: int, orders: Sequence[int]) -> tuple[int, ...]:
     """The exact route of a batch from where the courier is."""
-    world = view.world
-    shops = list(dict.fromkeys(int(world.shop[i]) for i in orders))
-    at = np.vstack([view.at[courier][None], world.shop_at[shops], world.home[list(orders)]])
-    travel = world.minutes(metres(at[:, None], at[None])).tolist()
-    ready = [max(float(view.ready[i]) for i in orders if world.shop[i] == s) for s in shops]
-    route = exact_route(
-        travel, ready, [shops.index(int(world.shop[i])) for i in orders], view.minute, world.pickup_service,
-        world.dropoff_service,
-    )
-    first = 1 + len(shops)
-    return tuple(-1 - shops[v - 1] if v < first else orders[v - first] for v in route.visits)
+    places = Places.of(view.world, view.at[courier], orders, shops_of(view.world, orders), view.ready)
+    return places.stops(places.route(view.world.minutes(places.far), view.minute))
 
 
 def _length(world: World, orders: Sequence[int]) -> float:
     """Metres of the shortest way from the first restaurant over all restaurants, then all customers."""
-    shops = list(dict.fromkeys(int(world.shop[i]) for i in orders))
+    shops = shops_of(world, orders)
     if len(orders) == 1:
         return float(world.carry[shops[0], orders[0]])
     at = world.home[list(orders)]
