@@ -33,6 +33,8 @@ def tiny(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wareh
         yield warehouse
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 def test_definitions_are_sound(pack: Pack) -> None:
     scope = Scope.of(pack)
     assert not list(check_scope(scope))
@@ -44,6 +46,8 @@ def test_definitions_are_sound(pack: Pack) -> None:
     assert [(m.name, by) for m in pack.metrics.values() for by in m.by if (m.name, by) not in known] == []
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_sql_is_portable(pack: Pack, dialect: str) -> None:
     for kind in ("models", "queries", "policies"):
@@ -101,6 +105,7 @@ def test_events_name_each_field_once(pack: Pack) -> None:
         assert len(set(names)) == len(names), event.name
 
 
+@pytest.mark.slow
 def test_every_chart_has_data(pack: Pack, tiny: Warehouse) -> None:
     for name, chart in pack.charts.items():
         if chart.query:
@@ -111,11 +116,14 @@ def test_every_chart_has_data(pack: Pack, tiny: Warehouse) -> None:
             assert tiny.metric(*asked, by=list(chart.by), grain=chart.grain).rows, name
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 def test_pages_show_no_error(pack: Pack, tiny: Warehouse) -> None:
     for name in pack.dashboards:
         assert errors(tiny.dashboard(f"{pack.name}.{name}")) == [], name
 
 
+@pytest.mark.slow
 def test_an_empty_warehouse_answers_nothing_and_refuses_with_a_reason(pack: Pack) -> None:
     with prodsense.warehouse.open(":memory:") as warehouse:
         assert warehouse.build(pack.name).ok

@@ -58,6 +58,7 @@ def test_order_steps_are_the_known_moments(city: Warehouse, orders: list[dict[st
     assert got == expected and len(expected) > 20
 
 
+@pytest.mark.slow
 def test_order_funnel(city: Warehouse, orders: list[dict[str, Any]]) -> None:
     reached: Counter[str] = Counter()
     for order in orders:

@@ -45,6 +45,7 @@ def test_one_delivery_batch_is_individual_and_keeps_its_algorithm(city: Warehous
     assert (row["delivery_type"], row["batch_id"], row["algorithm_name"]) == ("individual", 4, "no_batching")
 
 
+@pytest.mark.slow
 def test_cancelled_batch_leaves_a_delivery_individual(own_city: Warehouse) -> None:
     place = {"batch_delivery_id": [99], "batch_id": [8], "delivery_id": [1003], "pickup_sequence": [1],
              "dropoff_sequence": [1]}
@@ -63,6 +64,7 @@ def test_batch_time_is_the_actual_dropoff_never_the_estimate(city: Warehouse) ->
     assert rows[1003]["batch_delivery_time"] is None, "no batch"
 
 
+@pytest.mark.slow
 def test_two_live_batches_do_not_fan_out(own_city: Warehouse) -> None:
     place = {"batch_delivery_id": [99], "batch_id": [7], "delivery_id": [1001], "pickup_sequence": [2],
              "dropoff_sequence": [3]}
@@ -197,6 +199,7 @@ def test_one_foreign_key_a_column_and_all_of_them() -> None:
     assert PACK.tables["dim_batching_algorithms"].uniques == (("algorithm_name", "algorithm_version"),)
 
 
+@pytest.mark.slow
 def test_setup_runs_twice_and_loads_by_name(sample: Warehouse) -> None:
     report = PACK.pipelines["delivery_setup_script"].run(sample)  # type: ignore[misc]
     assert sum(row["accepted"] + row["quarantined"] for row in report) == 0, "nothing new the second time"

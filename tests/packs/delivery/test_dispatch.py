@@ -56,6 +56,7 @@ def make(name: str) -> Algorithm:
     return algorithm(name, **({"model": taught()} if name == "ml_optimized" else {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ALGORITHMS))
 @pytest.mark.parametrize("announced", [True, False])
 def test_every_trip_is_feasible_and_keeps_the_limits(name: str, announced: bool) -> None:
@@ -213,6 +214,7 @@ def test_an_algorithm_that_breaks_a_rule_is_stopped(crime: str, said: str) -> No
         simulate(replace(small_world(), on=np.full(8, 590.0)), Rogue(crime))
 
 
+@pytest.mark.slow
 def test_recorded_days_load_whole_and_agree_with_the_packs_metrics() -> None:
     world = small_world(3)
     runs = [simulate(world, algorithm(name)) for name in ("no_batching", "nearest_neighbor", "matching_rolling_horizon")]
@@ -326,6 +328,7 @@ def test_a_plan_costs_what_its_trips_take() -> None:
     assert cost == pytest.approx(total)
 
 
+@pytest.mark.slow
 def test_learning_finds_a_slow_kitchen_and_is_judged_on_other_days() -> None:
     """Restaurant 1 needs 12 minutes more than it states: the model knows, the statement does not."""
     def town(seed: int) -> World:

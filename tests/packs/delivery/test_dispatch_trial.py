@@ -21,6 +21,7 @@ def days(count: int = 4) -> list[World]:
     return [replace(small_world(seed, couriers=6), name=f"town {seed}") for seed in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["no_batching", "matching_rolling_horizon", "genetic_algorithm"])
 def test_a_against_a_is_exactly_nothing(name: str) -> None:
     differences = paired_days(days(2), algorithm(name), algorithm(name), seed=3)
@@ -47,6 +48,7 @@ def test_shared_fleets_stay_feasible(by_minute: bool) -> None:
     assert len(done) == int((run.courier >= 0).sum()) > 30
 
 
+@pytest.mark.slow
 def test_the_trial_finds_the_effect_and_flags_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_module, "worlds", lambda *_: days(6))
     answer = dispatch_trial(None, instance="here", repeats=2)

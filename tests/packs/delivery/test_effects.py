@@ -66,6 +66,7 @@ def trial() -> Iterator[Warehouse]:
         yield warehouse
 
 
+@pytest.mark.slow
 def test_effect_equals_statsmodels(trial: Warehouse) -> None:
     import statsmodels.api as sm
 

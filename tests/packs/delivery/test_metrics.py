@@ -21,6 +21,8 @@ def test_over_all(city: Warehouse) -> None:
     assert CHECKS.over_all(city) == []
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 @pytest.mark.parametrize("by", CHECKS.slices)
 def test_slices(city: Warehouse, by: str) -> None:
     assert CHECKS.by_slice(city, by) == []

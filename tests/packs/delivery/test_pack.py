@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pack_kit import by_days, check_steps, tiny_rows
 
 from prodsense.packs import load_pack
@@ -32,6 +33,7 @@ def dated(table: str, rows: list[dict[str, str]], batch_days: dict[str, str]) ->
     return rows
 
 
+@pytest.mark.slow
 def test_step_by_step_equals_at_once(city: Warehouse, tmp_path: Path) -> None:
     rows = tiny_rows("delivery")
     batch_days = {row["batch_id"]: row["date_partition"] for row in rows["fact_delivery_batches"]}

@@ -72,6 +72,7 @@ def test_every_policy_has_a_break() -> None:
     assert set(BREAKS) | GUARDRAILS == set(PACK.policies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, change in BREAKS.items() if change])
 def test_planted_break(own_city: Warehouse, name: str) -> None:
     table, where, changes = BREAKS[name]  # type: ignore[misc]

@@ -55,6 +55,7 @@ def test_columns_and_types_are_those_of_the_schema(made: Simulation) -> None:
         assert dict(zip(table.schema.names, table.schema.types, strict=True)) == wanted, name
 
 
+@pytest.mark.slow
 def test_everything_is_accepted_and_every_data_policy_holds(made: Simulation) -> None:
     with ps.open(":memory:") as wh:
         report = wh.ingest(dict(made.tables), pack="delivery")

@@ -64,6 +64,7 @@ def test_pages_without_an_error(planted: tuple[Warehouse, dict[str, Any]]) -> No
         assert "<svg" in render_page(page)
 
 
+@pytest.mark.slow
 def test_day_by_day_equals_at_once(app: Warehouse) -> None:
     """Events come in by day, those of 2 March last: late."""
     files = {file.stem: file for file in tiny_folder("photos").glob("*.csv")}

@@ -162,6 +162,7 @@ def test_requests_without_a_ride_are_linked_by_rider_and_time(changed: Warehouse
     assert [(row["ride_segment_id"], row["request_id"]) for row in links if row["is_of_segment"]] == [(12, 700)]
 
 
+@pytest.mark.slow
 def test_sessions_without_times_still_give_a_rate_and_waits() -> None:
     """Only seconds online are known: they count whole, and waits are those between rides of one day."""
     rides = {

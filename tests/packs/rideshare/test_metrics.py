@@ -29,6 +29,7 @@ def test_by_period(fleet: Warehouse, grain: str) -> None:
     assert CHECKS.by_period(fleet, grain, but=coarser) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", CHECKS.slices)
 def test_slices(fleet: Warehouse, by: str) -> None:
     assert CHECKS.by_slice(fleet, by) == []

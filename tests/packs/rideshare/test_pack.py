@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pack_kit import by_days, check_steps, tiny_rows
 
 from prodsense.packs import load_pack
@@ -34,6 +35,7 @@ def test_what_is_named_exists_and_answers_a_question() -> None:
     assert sorted(charts) == sorted(PACK.charts)
 
 
+@pytest.mark.slow
 def test_step_by_step_equals_at_once(fleet: Warehouse, tmp_path: Path) -> None:
     rows = tiny_rows("rideshare")
     for table, (moment, day) in MOMENTS.items():

@@ -38,6 +38,7 @@ def steady(days: int, lost: dict[int, tuple[str, ...]]) -> Warehouse:
     return warehouse
 
 
+@pytest.mark.slow
 def test_a_fall_on_one_platform_is_suspected_to_be_tracking() -> None:
     with steady(50, {49: ("android",)}) as warehouse:
         (finding,) = warehouse.detect("stickiness.dau_anomaly_detector").rows
@@ -47,6 +48,7 @@ def test_a_fall_on_one_platform_is_suspected_to_be_tracking() -> None:
     assert "client" in finding["action"]
 
 
+@pytest.mark.slow
 def test_a_fall_on_all_platforms_is_not() -> None:
     """Two thirds of the people of every platform stay away: no tracking of one client explains that."""
     with steady(49, {}) as warehouse:
@@ -60,6 +62,7 @@ def test_a_fall_on_all_platforms_is_not() -> None:
     assert finding["suspected_cause"] == "real or all platforms"
 
 
+@pytest.mark.slow
 def test_a_steady_platform_is_silent_and_too_short_a_one_refuses() -> None:
     with steady(50, {}) as warehouse:
         assert warehouse.detect("stickiness.dau_anomaly_detector").rows == []
@@ -70,6 +73,7 @@ def test_a_steady_platform_is_silent_and_too_short_a_one_refuses() -> None:
         assert (answer.rows, answer.extras["checked"][0]["state"]) == ([], "refused")
 
 
+@pytest.mark.slow
 def test_a_day_that_has_only_begun_is_no_fall() -> None:
     with steady(49, {}) as warehouse:
         rows = [
@@ -95,6 +99,7 @@ def test_without_events_the_tracking_is_unknown() -> None:
     assert finding["suspected_cause"] == "unknown" and finding["value"] == 30
 
 
+@pytest.mark.slow
 def test_one_user_who_falls_by_hand() -> None:
     """Four sessions a day for eight weeks, then one: found; a user of two a week who stops: too quiet to say."""
     rows = []

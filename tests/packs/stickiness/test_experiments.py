@@ -20,6 +20,7 @@ def primary(readout: Any) -> dict[str, Any]:
     return next(row for row in readout.rows if row["role"] == "primary")
 
 
+@pytest.mark.slow
 def test_retention_of_a_log_with_only_users_and_arms() -> None:
     """100 users each; back on day 7: 30 of the control, 50 of the new flow. One internal user is none of them."""
     users = [f"u{i:03}" for i in range(201)]

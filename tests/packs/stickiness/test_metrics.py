@@ -33,6 +33,7 @@ def test_by_period(platform: Warehouse, grain: str) -> None:
     assert CHECKS.by_period(platform, grain, but) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", CHECKS.slices)
 def test_slices(platform: Warehouse, by: str) -> None:
     assert CHECKS.by_slice(platform, by) == []

@@ -62,6 +62,7 @@ def test_who_is_active(platform: Warehouse) -> None:
     assert rows(platform, "active_days", "activity_date = '2024-02-29'", "user_id") == []
 
 
+@pytest.mark.slow
 def test_the_active_rule_can_be_changed_in_one_place(own_platform: Warehouse) -> None:
     rule = pa.table({"event_type": ["survey_prompt", "like"], "qualifies": [True, False]})
     own_platform.ingest(rule, table="stickiness.active_event_types")

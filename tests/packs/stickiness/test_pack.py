@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pack_kit import by_days, check_steps, required_columns, tiny_rows
 
 from prodsense.packs import load_pack
@@ -41,6 +42,7 @@ def test_registry_knows_every_metric() -> None:
     assert {*VANITY, *NEAR_REAL_TIME, *COUNTER, *counters} <= visible
 
 
+@pytest.mark.slow
 def test_step_by_step_equals_at_once(platform: Warehouse, tmp_path: Path) -> None:
     rows = tiny_rows("stickiness")
     for found in (rows["user_events"], rows["sessions"]):

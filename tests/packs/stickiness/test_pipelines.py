@@ -69,6 +69,7 @@ def test_the_stream_takes_each_event_in_once() -> None:
         assert closed == [{"session_id": "s1", "events": 3}]
 
 
+@pytest.mark.slow
 def test_recalculation_when_a_definition_changes(own_platform: Warehouse) -> None:
     run = lambda: own_platform.run_pipeline("stickiness.historical_recalculation").rows[0]  # noqa: E731
     first = run()
@@ -112,6 +113,7 @@ def validated(table: pa.Table, **others: pa.Table) -> dict[str, tuple[str, int]]
         return checks(warehouse)
 
 
+@pytest.mark.slow
 def test_sound_data_pass() -> None:
     assert {state for state, _ in validated(crowd()).values()} == {"ok"}
 
@@ -129,6 +131,7 @@ FAULTS: dict[str, tuple[Any, int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_is_found(name: str) -> None:
     change, many = FAULTS[name]
@@ -140,6 +143,7 @@ def test_each_fault_is_found(name: str) -> None:
     assert {state for state, _ in found.values()} == {"ok"}
 
 
+@pytest.mark.slow
 def test_events_and_daily_activity_have_to_agree() -> None:
     listed = pa.table({"user_id": [f"ios{i}" for i in range(30)] + ["nobody"], "activity_date": [DAY_5] * 31})
     found = validated(crowd(), daily_user_activity=listed)
@@ -148,6 +152,7 @@ def test_events_and_daily_activity_have_to_agree() -> None:
     assert found["publication"] == ("stop", 2)
 
 
+@pytest.mark.slow
 def test_unknown_users_and_activity_before_signup() -> None:
     users = pa.table({"user_id": [f"ios{i}" for i in range(30)], "signup_date": [DAY_5] * 30})
     found = validated(crowd(), users=users)

@@ -128,6 +128,7 @@ def balance(now: dict[str, int], **more: Any) -> list[dict[str, Any]]:
         return warehouse.policies("stickiness.ecosystem_balance_rule", **more)[0].violations.rows
 
 
+@pytest.mark.slow
 def test_balance_by_hand() -> None:
     same = {"post_creation": 10, "like": 10, "content_view": 10}
     assert balance(same) == []
@@ -140,6 +141,7 @@ def test_balance_by_hand() -> None:
     assert balance({**same, "content_view": 5}, max_fall=0.6) == []
 
 
+@pytest.mark.slow
 def test_balance_is_not_judged_before_two_windows_have_passed() -> None:
     fallen = {"post_creation": 5, "like": 10, "content_view": 10}
     assert balance(fallen, days=29) == []

@@ -75,6 +75,7 @@ def sessions_of(user: str, a_day: int, minutes: float, days: int = 4) -> list[di
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_five_short_against_one_long_by_hand() -> None:
     """25 users each: five sessions of 4 minutes, or one of 20; the same time. LTV 60 or 40, CSAT 5 or 3, give or take 1."""
     rows, ltv, answers = [], [], []

@@ -189,6 +189,7 @@ def test_what_cannot_be_reached_is_refused(platform: Warehouse) -> None:
             platform.metric(f"streaming.{name}", by=by)
 
 
+@pytest.mark.slow
 def test_only_what_is_needed_has_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "fact_viewing_sessions.csv").write_text(
         "session_id,user_key,content_key,date_key,session_duration_seconds,total_pause_duration_seconds\n"

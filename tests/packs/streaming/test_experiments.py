@@ -42,6 +42,7 @@ def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
     assert verdicts.count("no difference shown") >= 2 and "worse" not in verdicts
 
 
+@pytest.mark.slow
 def test_a_log_without_names_counts_and_internal_users_do_not() -> None:
     users = [{"user_key": n, "user_id": f"u{n}", "is_internal": n == 7} for n in range(1, 8)]
     arms = [{"user_id": f"u{n}", "arm": "Control" if n % 2 else "new", "assigned_at": at("01 00:00")} for n in range(1, 8)]

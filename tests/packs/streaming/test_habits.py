@@ -30,6 +30,7 @@ def titles(series: int = 0, episodes: int = 0, movies: int = 0) -> list[dict[str
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_variety_by_hand() -> None:
     watched = {
         1: [1, 2, 3, 4, 101, 102],  # 3 + 1 genres, 4 movies and a show: exploring

@@ -68,6 +68,7 @@ def test_too_little_history_is_refused() -> None:
         warehouse.analyze("streaming.subscriber_churn_prediction")
 
 
+@pytest.mark.slow
 def test_a_list_by_hand() -> None:
     """Ten risks, the tenth of whom has left; a share of 0.4 of the nine is three."""
     scores = [{"user_id": f"u{n}", "risk": n / 10} for n in range(1, 11)]

@@ -33,16 +33,19 @@ def test_every_metric_has_an_expected_value() -> None:
     assert [name for name in CHECKS.without_value() if name not in SHARES] == list(RATES)
 
 
+@pytest.mark.slow
 def test_over_all(platform: Warehouse) -> None:
     of_months = {name: mean(periods(CHECKS.expected[name], "month").values()) for name in MONTHLY}
     assert CHECKS.over_all(platform, SHARES, **of_months) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grain", some_slow(["day", "week", "month"]))
 def test_by_period(platform: Warehouse, grain: str) -> None:
     assert CHECKS.by_period(platform, grain, (*SHARES, *(MONTHLY if grain != "month" else ()))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", some_slow(CHECKS.slices))
 def test_slices(platform: Warehouse, by: str) -> None:
     assert CHECKS.by_slice(platform, by, (*SHARES, *MONTHLY), sparse=True) == []

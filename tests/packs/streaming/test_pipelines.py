@@ -114,6 +114,7 @@ def test_the_newest_state(small: Warehouse) -> None:
     assert "s5" not in {row["session_id"] for row in run(small, "active_session_state_store")}
 
 
+@pytest.mark.slow
 def test_ends_are_told_once_and_late_events_restate(small: Warehouse) -> None:
     def states() -> dict[str, int]:
         rows = run(small, "session_end_summary")
@@ -139,6 +140,7 @@ def test_ends_are_told_once_and_late_events_restate(small: Warehouse) -> None:
     assert models["streaming.session_facts"] == "unchanged" == models["streaming.agg_user_daily"]
 
 
+@pytest.mark.slow
 def test_silent_sessions_are_abandoned_with_their_last_event(small: Warehouse) -> None:
     (row,) = run(small, "abandoned_session_timeout")
     assert (row["session_date"], row["sessions_timed_out"], row["timeout_minutes"]) == (date(2024, 1, 1), 1, 30)
@@ -166,6 +168,7 @@ def test_arrival_order_changes_nothing(small: Warehouse) -> None:
         assert found["sessions_out_of_order"] == 5 == found["sessions_checked"] and found["sessions_that_differ"] == 0
 
 
+@pytest.mark.slow
 def test_versions_profiles_metadata_and_library(small: Warehouse) -> None:
     for name in ("content_version_mapping", "profile_resolution", "content_metadata_integration",
                  "library_utilization_tracking", "precomputed_engagement_aggregates"):  # fmt: skip
@@ -188,6 +191,7 @@ def test_versions_profiles_metadata_and_library(small: Warehouse) -> None:
     assert {day: row["watched_seconds"] / 3600 for day, row in platform.items()} == pytest.approx(hours)
 
 
+@pytest.mark.slow
 def test_recommendation_features_from_both_paths(small: Warehouse) -> None:
     (done,) = run(small, "batch_recommendation_feed")
     assert done["path"] == "batch"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from prodsense.packs import load_pack
 from prodsense.packs.streaming.registry import VIEW, registry_rows, thresholds
 from prodsense.warehouse import Warehouse
@@ -36,6 +38,7 @@ def platform(*rows: dict[str, Any], **tables: Any) -> Any:
     return made_of(given | tables, "session_facts", "viewers", "viewing_sessions", "sessions")
 
 
+@pytest.mark.slow
 def test_sound_data_keep_every_rule() -> None:
     with platform(metric_registry=registry_rows()) as warehouse:
         results = warehouse.policies(pack="streaming")
@@ -55,6 +58,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.slow
 def test_broken_sessions_are_named() -> None:
     with platform(*(row for _, row, _ in BROKEN)) as warehouse:
         for name, row, says in BROKEN:
@@ -64,6 +68,7 @@ def test_broken_sessions_are_named() -> None:
         assert not {1, 2, 3} & {r["session_id"] for r in rows}
 
 
+@pytest.mark.slow
 def test_what_is_no_view_is_not_credited_and_events_name_one_profile() -> None:
     short = session(9, 1, 1, at("01 10:00"), 20, profile_key=1)
     events = [
@@ -91,6 +96,7 @@ REGISTRY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_broken_registry() -> None:
     with made_of({}, "viewers") as warehouse:
         for number, (name, row, says) in enumerate(REGISTRY, 2):
@@ -105,6 +111,7 @@ def test_a_broken_registry() -> None:
             assert found(warehouse, name) == [], row
 
 
+@pytest.mark.slow
 def test_the_registered_rule_is_the_one_applied() -> None:
     with made_of({"metric_registry": registry_rows()}, "viewers") as warehouse:
         load(warehouse, {"settings": [{"setting": "view_seconds", "value": 10}]}, "viewers")

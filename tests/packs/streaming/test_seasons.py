@@ -29,6 +29,7 @@ def weeks() -> Iterator[Warehouse]:
         yield warehouse
 
 
+@pytest.mark.slow
 def test_what_is_planted_is_told_apart(weeks: Warehouse) -> None:
     answer = weeks.analyze(NAME, metric="total_views")
     rows = answer.rows
