@@ -33,14 +33,20 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 
-fast: $(VENV)/.dev  ## the tests without those marked slow, spark or browser
-	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not spark and not browser" $(PYTEST_ARGS)
+# Of packs what holds of every pack, and the folders of those that were changed since the last commit: the loop of who
+# works on one thing must not grow with the number of packs.
+METHOD_TESTS = $(filter-out tests/packs/ tests/real/ tests/__pycache__/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) \
+	$(wildcard tests/packs/test_*.py)
+CHANGED_PACKS = $(shell git status --porcelain -uall 2>/dev/null | sed -n 's#.* \(src/prodsense\|tests\)/packs/\([a-z]*\)/.*#tests/packs/\2#p' | sort -u)
+
+fast: $(VENV)/.dev  ## the tests without those marked slow, spark or browser, of packs those you changed
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not spark and not browser" $(PYTEST_ARGS) \
+		$(if $(findstring tests/,$(PYTEST_ARGS)),,$(METHOD_TESTS) $(CHANGED_PACKS))
 
 spark: $(VENV)/.spark  ## add PySpark to the environment, so that `make test` runs on Spark too (needs Java 17+)
 
 # One pack whole, and of the others what holds of every pack: they differ in their definitions, not in what they call.
-LOWEST_TESTS = $(filter-out tests/packs/ tests/__pycache__/,$(wildcard tests/*/)) $(wildcard tests/test_*.py) \
-	$(wildcard tests/packs/test_*.py) tests/packs/delivery
+LOWEST_TESTS = $(METHOD_TESTS) tests/real tests/packs/delivery
 
 test-lowest: $(LOWEST)/.dev  ## fast tests on the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) -p no:cacheprovider \

@@ -53,6 +53,8 @@ WRONG: list[tuple[Metric, str]] = [
 ]
 
 
+@pytest.mark.versions
+@pytest.mark.slow
 @pytest.mark.parametrize(("declared", "message"), WRONG, ids=lambda v: v.sql if isinstance(v, Metric) else "")
 def test_wrong_metrics(declared: Metric, message: str) -> None:
     known = scope(metrics={m.name: m for m in (*METRICS, declared)})
