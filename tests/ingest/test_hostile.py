@@ -105,9 +105,9 @@ def check(name: str, content: bytes) -> None:
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": True}
 
 
-#: The long runs: 150 files each, or as many as PRODSENSE_FUZZ says, then of another kind each time.
+#: The long runs: 60 files each, or as many as PRODSENSE_FUZZ says, then of another kind each time.
 FUZZ = int(os.environ.get("PRODSENSE_FUZZ", "0"))
-AT_LENGTH = COMMON | {"derandomize": not FUZZ, "max_examples": FUZZ or 150}
+AT_LENGTH = COMMON | {"derandomize": not FUZZ, "max_examples": FUZZ or 60}
 
 
 @pytest.mark.parametrize("content", [b"\x00", b"1", b"{", b"x\n", b"\n1", b"11"])

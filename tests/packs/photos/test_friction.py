@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from pack_kit import made_of, twenty_clean
+from pack_kit import clean_products, made_of
 
 from prodsense.errors import UsageError
 from prodsense.packs import load_pack
@@ -55,7 +55,7 @@ def test_what_is_planted_is_found(planted: tuple[Warehouse, dict[str, Any]]) -> 
 @pytest.mark.slow
 def test_clean_apps_are_silent() -> None:
     fired = []
-    for seed, app in twenty_clean("photos", 100, days=14, scale=0.3):
+    for seed, app in clean_products("photos", 100, days=14, scale=0.3):
         for entry in app.detect(pack="photos").extras["checked"]:
             assert entry["state"] != "refused", entry
             if entry["state"] == "fired":

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pack_kit import twenty_clean
+from pack_kit import clean_products
 
 import prodsense.warehouse
 from prodsense.errors import UsageError
@@ -145,11 +145,11 @@ def test_planted_tracking_loss(planted: tuple[Warehouse, dict[str, Any]]) -> Non
 
 
 @pytest.mark.slow
-def test_silent_on_twenty_clean_platforms() -> None:
-    """Twenty seeds: users, on a day when a month and a week lie behind; daily activity on three days of each."""
+def test_silent_on_clean_platforms() -> None:
+    """By seed: users, on a day when a month and a week lie behind; daily activity on three days of each."""
     false: list[Any] = []
     tables, models = ("users", "user_events"), ("active_days", "session_facts", "members")
-    for seed, warehouse in twenty_clean("stickiness", 300, tables=tables, models=models, days=49, scale=0.1):
+    for seed, warehouse in clean_products("stickiness", 300, tables=tables, models=models, days=49, scale=0.1):
         for name in USERS:
             false += [(seed, row["subject"]) for row in warehouse.detect(f"stickiness.{name}").rows]
         for day in (42, 45, 48):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pack_kit import twenty_clean
+from pack_kit import clean_products
 
 from prodsense.errors import UsageError
 from prodsense.packs.streaming.retention_curve import curve, unusual
@@ -181,10 +181,10 @@ def test_planted_fall_of_the_platform(planted: tuple[Warehouse, dict[str, Any]])
 
 
 @pytest.mark.slow
-def test_silent_on_twenty_clean_platforms() -> None:
+def test_silent_on_clean_platforms() -> None:
     found = []
     tables, models = ("dim_users", "dim_content", "content_versions", "playback_events"), ("session_facts", "viewers")
-    for seed, warehouse in twenty_clean("streaming", 900, tables=tables, models=models, days=28, scale=0.15):
+    for seed, warehouse in clean_products("streaming", 900, tables=tables, models=models, days=28, scale=0.15):
         answer = warehouse.detect("streaming.retention_dropoff_detector", min_viewers=20)
         assert answer.extras["checked"][0]["state"] != "refused"
         found += [(seed, row["subject"], row["reason"]) for row in answer.rows]
