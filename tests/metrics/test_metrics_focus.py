@@ -10,6 +10,7 @@ import pytest
 from prodsense.contracts.vocabulary import Metric
 from prodsense.engines.duckdb import DuckDBEngine
 from prodsense.metrics import Request, run
+from prodsense.metrics.observations import counting
 
 DONE = ("status", "status = 'done'")
 METRICS = [
@@ -62,3 +63,15 @@ def test_metrics_with_and_without_focus_share_a_request(asked: Any) -> None:
     (row,) = asked("orders", "done_orders", "basket_done", grain="all")
     (alone,) = asked("basket_done", grain="all")
     assert row["basket_done"] == alone["basket_done"] and row["orders"] > row["done_orders"]
+
+
+def test_what_is_counted_behind_a_metric_is_in_focus_too(
+    engine: DuckDBEngine, rows: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    """Small groups are hidden by these counts: rows out of focus would make a group look larger than it is."""
+    counts = [counting(metric, "COUNT(*)", f"behind_{metric.name}") for metric in METRICS[:2]]
+    known = shop.scope(engine.columns, metrics={m.name: m for m in counts})
+    done = [o for o in rows["orders"] if o[6] == "done"]
+    (row,) = run(engine, Request([m.name for m in counts], grain="all"), known).rows
+    assert row["behind_basket_done"] == len(done) < len(rows["orders"])
+    assert row["behind_big_done"] == sum(o[7] is not None and (o[7] > 50 or o[7] < 6) for o in done)

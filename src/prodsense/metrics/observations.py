@@ -19,10 +19,13 @@ FEW, FEW_SHARE, FEW_OF_EQUAL = 30, 0.01, 0.5
 
 
 def counting(leaf: Metric, sql: str = "COUNT(*)", name: str = "") -> Metric:
-    """A hidden metric that counts what `leaf` reads, over the whole period whatever it is a mean of."""
-    return Metric(
-        name, "", "count", "none", sql, leaf.source, leaf.where, leaf.time, rolling=leaf.rolling,
-        per=leaf.per if leaf.rolling else "", last=leaf.last, matures=leaf.matures, as_of=leaf.as_of, hidden=True,
+    """A hidden metric that counts what `leaf` reads, over the whole period whatever it is a mean of.
+
+    All that says which rows are read stays as it is (`where`, `focus`, windows); what else a metric may be goes.
+    """
+    return replace(
+        leaf, name=name, says="", unit="count", better="none", sql=sql, by=(), per=leaf.per if leaf.rolling else "",
+        share_of=None, grain="all", hidden=True,
     )  # fmt: skip
 
 
