@@ -86,3 +86,12 @@ def test_it_is_told_as_such(hasty: Served, monkeypatch: pytest.MonkeyPatch) -> N
     answer = hasty.client("admin").get("/api/v1/show/delivery.dim_customers")
     assert answer.status_code == 503
     assert "ask for a shorter time" in answer.json()["detail"]
+
+
+def test_a_thread_may_read_in_two_sessions(tmp_path: Path) -> None:
+    with ps.open(tmp_path / "tiny.duckdb") as warehouse:
+        found = serve(warehouse, Settings(readers=2, api_rate=1_000_000))
+        admin = found.actor("admin")
+        with found.site.reader(admin), found.site.reader(admin) as inner:
+            assert inner.engine.raw("SELECT 1 AS one", fetch=True).to_pylist() == [{"one": 1}]
+        found.site.close()
