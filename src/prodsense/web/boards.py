@@ -10,9 +10,9 @@ from prodsense.charts.dashboards import chart_view, headline_tiles
 from prodsense.charts.fetching import PackFetch
 from prodsense.charts.page import ChartView, Tile
 from prodsense.contracts.vocabulary import Chart, Dashboard, Section
+from prodsense.metrics.filters import read_filter
 from prodsense.packs.pack import Pack
 from prodsense.warehouse import Warehouse
-from prodsense.web.asking import both
 from prodsense.web.security import WebError
 from prodsense.web.slicing import Reach, check_filters
 
@@ -27,18 +27,17 @@ class Narrowed(PackFetch):
         self, warehouse: Warehouse, pack: Pack, tz: str, window: Mapping[str, Any] | None = None,
         where: str | None = None, slices: Collection[str] = (), reach: Reach | None = None,
     ):
-        super().__init__(warehouse, pack, {})
-        self.tz, self.window, self.where, self.slices = tz, dict(window or {}), where, slices
+        super().__init__(warehouse, pack, {"tz": tz, **({"where": where} if where else {})})
+        self.window, self.where, self.slices = dict(window or {}), where, slices
         self.reach = reach or (lambda name: slices)
 
     def metric(self, names: Sequence[str], **request: Any) -> Any:
-        settings: dict[str, Any] = {"tz": self.tz, **request}
         check_filters(self.slices, names, self.reach)
-        if where := both(request.get("where"), self.where):
-            settings["where"] = where
-        if "since" not in request and "until" not in request:
-            settings |= self.window
-        return super().metric(names, **settings)
+        if self.where and request.get("where"):
+            # Beside a chart's own it stands in brackets, and must be a condition by itself, or it might close them.
+            read_filter(self.where)
+        window = {} if "since" in request or "until" in request else self.window
+        return super().metric(names, **{**window, **request})
 
 
 def section_of(board: Dashboard, place: int) -> Section:
